@@ -1,0 +1,105 @@
+/**
+ * The whole configuration as values: what `config/` produces from a file and what a `Setup` is built from. Every text
+ * has been parsed, every secret resolved, every default filled in. Nothing here reads a file.
+ */
+import type { Millis } from '../base/brand.ts';
+import type { AccountKind } from '../base/identity.ts';
+import type { DirectorySettings } from '../directory/directory.ts';
+import type { DialectName, HeaderNames, UpstreamSettings } from '../forward/forward-contract.ts';
+import type { AccessRule } from '../iis/access-flags.ts';
+import type { Outcomes } from '../iis/verdict-table.ts';
+import type { MappingSettings } from '../mapping/mapper-contract.ts';
+import type { BindingSettings, ConnectionLimits } from '../tls/binding.ts';
+import type { JudgeSettings, TrustStore } from '../trust/judgement.ts';
+
+export type AnonymousRule = 'disabled' | 'fallback' | 'suppressesMapping';
+
+/** The effective rule of one location, inheritance done. */
+export interface LocationSettings {
+  /** Canonical path as configured, `/` or `/payroll`; matched by whole segments unless `exact`. */
+  readonly path: string;
+  /** True where the location loosens its parent: then only this very path matches. */
+  readonly exact: boolean;
+  readonly access: AccessRule;
+  readonly anonymous: AnonymousRule;
+  /** authentication.clientCertificateMapping of the location, and the server-level switch. */
+  readonly clientCertificateMapping: boolean;
+  /** Account kinds that may pass. */
+  readonly accounts: readonly AccountKind[];
+  readonly maximumAge: Millis | null;
+  readonly dialects: readonly DialectName[];
+  readonly upstream: UpstreamSettings;
+}
+
+export interface SiteSettings {
+  readonly name: string;
+  /** Names of its bindings. */
+  readonly bindings: readonly string[];
+  /** Host names it answers to, lower case; empty: every name that no other site of the binding claims. */
+  readonly hosts: readonly string[];
+  readonly pathCase: 'ignore' | 'exact';
+  readonly encodedSlash: 'refuse' | 'keep';
+  /** Longest path first. `/` is always there. */
+  readonly locations: readonly LocationSettings[];
+}
+
+export interface BindingTrust {
+  readonly store: TrustStore;
+  readonly judge: JudgeSettings;
+  /** Revocation is off for this binding; evidence of each request says so. Other modes come with the revocation work. */
+  readonly revocation: 'disabled';
+}
+
+export interface GatewayLimits {
+  readonly connections: ConnectionLimits;
+  /** Bytes of a body read before a late certificate is asked for; beyond: 413. */
+  readonly uploadReadAheadSize: number;
+  /** All bodies held for renegotiation together; beyond: 503. */
+  readonly uploadReadAheadTotal: number;
+  readonly renegotiationTimeout: Millis;
+  /** Largest body forwarded at all; 0: no limit. */
+  readonly maximumBody: number;
+  /** How long and how much is still read after an early refusal so that the client sees it. */
+  readonly lingerTimeout: Millis;
+  readonly lingerBytes: number;
+  readonly recheck: Millis;
+  readonly drainTimeout: Millis;
+  /** Entries of the certificate cache. */
+  readonly maximumCertificates: number;
+}
+
+export interface AdminSettings {
+  /** TCP, health and metrics only; null: none. */
+  readonly listen: { readonly address: string; readonly port: number } | null;
+  /** Path of a Unix socket, mode 0600; null: none. */
+  readonly socket: string | null;
+}
+
+export interface LogSettings {
+  /** A path, or `-` for standard output. */
+  readonly file: string;
+  /** Leaves account names, UPNs and SIDs out of request lines. */
+  readonly omitNames: boolean;
+}
+
+export interface Settings {
+  /** Where it came from, for messages. */
+  readonly source: string;
+  readonly labOnly: boolean;
+  readonly outcomes: Outcomes;
+  readonly bindings: readonly BindingSettings[];
+  /** By binding name; every https binding has one. */
+  readonly trust: ReadonlyMap<string, BindingTrust>;
+  readonly sites: readonly SiteSettings[];
+  /** Null when no location maps. */
+  readonly directory: DirectorySettings | null;
+  readonly mapping: MappingSettings;
+  readonly identityHeaders: HeaderNames;
+  /** Adds `X-DSMapper-Verdict: 403.7` to every answer; the lab's. */
+  readonly verdictHeader: boolean;
+  readonly limits: GatewayLimits;
+  readonly admin: AdminSettings;
+  readonly log: LogSettings;
+  /** What `check` and the start print: legal but doubtful. */
+  readonly warnings: readonly string[];
+}
