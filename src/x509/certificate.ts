@@ -1,9 +1,15 @@
 /**
- * A certificate as a value: parsed once and strictly, raw bytes kept. Nothing here judges it.
+ * A certificate as a value: parsed once and strictly, raw bytes kept (RFC 5280 section 4.1). Nothing here judges it: what
+ * cannot be read is malformed, everything else is for `trust/` to say.
  */
-import type { KeyObject } from 'node:crypto';
+import { hash, type KeyObject } from 'node:crypto';
 import type { Digest, Instant, Sid, Thumbprint } from '../base/brand.ts';
-import type { Name } from './name.ts';
+import { sameBytes, thumbprintOf } from '../base/bytes.ts';
+import { DerError, DerReader, tags, type DerElement } from './der.ts';
+import { bitsOf, countOf, integerOf, octetsOfBits, timeOf } from './der-values.ts';
+import { noExtensions, parseExtensions } from './extensions.ts';
+import { isEmptyName, parseName, type Name } from './name.ts';
+import { parseAlgorithm, parsePublicKey } from './public-key.ts';
 
 export interface AlgorithmIdentifier {
   readonly oid: string;
@@ -50,6 +56,8 @@ export interface GeneralSubtrees {
 
 export interface PolicyInformation {
   readonly oid: string;
+  /** Types of the policy's qualifiers: in a critical extension each must be understood (RFC 5280 4.2.1.4). */
+  readonly qualifiers: readonly string[];
 }
 
 export interface AuthorityKeyIdentifier {
@@ -121,4 +129,170 @@ export interface Certificate {
   /** The algorithm inside tbsCertificate; equal to the outer one or the certificate does not parse. */
   readonly signatureAlgorithm: AlgorithmIdentifier;
   readonly signature: Buffer;
+}
+
+/** What reading yields; `offset` counts octets from the start of the input to the place that is wrong. */
+export type ParsedCertificate =
+  | { readonly kind: 'parsed'; readonly certificate: Certificate }
+  | { readonly kind: 'malformed'; readonly reason: string; readonly offset: number };
+
+/** Octets; no certificate of an Active Directory comes near, and a handshake carries no larger one. */
+export const maximumCertificateSize = 65_536;
+
+/** RFC 5280 4.1.2.2: 20 octets, and the one that keeps a number positive. */
+const maximumSerialLength = 21;
+
+/**
+ * Reads one certificate and nothing after it. Never throws. The octets are not copied: they must not change afterwards.
+ */
+export function parseCertificate(der: Buffer): ParsedCertificate {
+  if (der.length > maximumCertificateSize) {
+    return {
+      kind: 'malformed',
+      reason: `larger than ${maximumCertificateSize} octets`,
+      offset: maximumCertificateSize,
+    };
+  }
+  try {
+    return { kind: 'parsed', certificate: readCertificate(der) };
+  } catch (error) {
+    if (error instanceof DerError) return { kind: 'malformed', reason: error.message, offset: error.offset };
+    throw error;
+  }
+}
+
+/** The serial number as people read it: hex, lower case, two digits an octet, without the octet that only carries a sign. */
+export function serialText(certificate: Certificate): string {
+  const { serial } = certificate;
+  return serial.toString('hex', serial.length > 1 && serial[0] === 0 ? 1 : 0);
+}
+
+function readCertificate(der: Buffer): Certificate {
+  const input = new DerReader(der);
+  const outer = input.enter(tags.sequence, 'certificate');
+  input.finish('after the certificate');
+  const tbs = outer.take(tags.sequence, 'tbsCertificate');
+  const outerAlgorithm = outer.take(tags.sequence, 'signatureAlgorithm');
+  const signature = octetsOfBits(outer, outer.take(tags.bitString, 'signature'), 'signature');
+  outer.finish('certificate');
+  return new ReadCertificate(der, outer.wholeOf(tbs), signature, readFields(outer, tbs, outer.wholeOf(outerAlgorithm)));
+}
+
+type Fields = Omit<Certificate, 'der' | 'tbs' | 'signature' | 'thumbprint' | 'digest'>;
+
+function readFields(outer: DerReader, tbs: DerElement, outerAlgorithm: Buffer): Fields {
+  const reader = outer.inside(tbs);
+  const version = readVersion(reader);
+  const serial = readSerial(reader);
+  const algorithmAt = reader.offset;
+  const signatureAlgorithm = parseAlgorithm(reader, 'signature algorithm');
+  // RFC 5280 4.1.1.2: the unsigned copy outside says the same.
+  if (!sameBytes(reader.bytes.subarray(algorithmAt, reader.offset), outerAlgorithm)) {
+    throw new DerError(algorithmAt, 'signature algorithm inside and outside differ');
+  }
+  const issuerAt = reader.offset;
+  const issuer = parseName(reader, 'issuer');
+  if (isEmptyName(issuer)) throw new DerError(issuerAt, 'issuer is empty');
+  const validity = reader.enter(tags.sequence, 'validity');
+  const notBefore = timeOf(validity, validity.any('notBefore'), 'notBefore');
+  const notAfter = timeOf(validity, validity.any('notAfter'), 'notAfter');
+  validity.finish('validity');
+  const subject = parseName(reader, 'subject');
+  const publicKey = parsePublicKey(reader, 'subjectPublicKeyInfo');
+  skipUniqueIdentifiers(reader, version);
+  const extensions = readExtensions(reader, version);
+  reader.finish('tbsCertificate');
+  return {
+    version,
+    serial,
+    issuer,
+    subject,
+    notBefore,
+    notAfter,
+    publicKey,
+    extensions,
+    signatureAlgorithm,
+  };
+}
+
+/** Version 1 is the default, so DER never writes it. */
+function readVersion(reader: DerReader): 1 | 2 | 3 {
+  const explicit = reader.optional(0xa0, 'version');
+  if (explicit === null) return 1;
+  const inner = reader.inside(explicit);
+  const version = countOf(inner, inner.take(tags.integer, 'version'), 'version') + 1;
+  inner.finish('version');
+  if (version !== 2 && version !== 3) throw new DerError(explicit.content, `version ${version} cannot be written here`);
+  return version;
+}
+
+/** RFC 5280 4.1.2.2: be prepared for serial numbers that are negative or zero. */
+function readSerial(reader: DerReader): Buffer {
+  const element = reader.take(tags.integer, 'serialNumber');
+  const serial = integerOf(reader, element, 'serialNumber');
+  if (serial.length > maximumSerialLength) {
+    throw new DerError(element.content, `serialNumber of ${serial.length} octets`);
+  }
+  return serial;
+}
+
+/** issuerUniqueID and subjectUniqueID: nobody uses them; they must only be what they say (RFC 5280 4.1.2.8). */
+function skipUniqueIdentifiers(reader: DerReader, version: 1 | 2 | 3): void {
+  for (const [tag, what] of [
+    [0x81, 'issuerUniqueID'],
+    [0x82, 'subjectUniqueID'],
+  ] as const) {
+    const element = reader.optional(tag, what);
+    if (element === null) continue;
+    if (version === 1) throw new DerError(element.start, `${what} in a version 1 certificate`);
+    bitsOf(reader, element, what);
+  }
+}
+
+function readExtensions(reader: DerReader, version: 1 | 2 | 3): Extensions {
+  const element = reader.optional(0xa3, 'extensions');
+  if (element === null) return noExtensions;
+  if (version !== 3) throw new DerError(element.start, `extensions in a version ${version} certificate`);
+  return parseExtensions(reader.inside(element));
+}
+
+/** A class only because both digests are made on first use and kept. */
+class ReadCertificate implements Certificate {
+  readonly der: Buffer;
+  readonly tbs: Buffer;
+  readonly signature: Buffer;
+  readonly version: 1 | 2 | 3;
+  readonly serial: Buffer;
+  readonly issuer: Name;
+  readonly subject: Name;
+  readonly notBefore: Instant;
+  readonly notAfter: Instant;
+  readonly publicKey: PublicKeyInfo;
+  readonly extensions: Extensions;
+  readonly signatureAlgorithm: AlgorithmIdentifier;
+  #thumbprint: Thumbprint | undefined;
+  #digest: Digest | undefined;
+
+  constructor(der: Buffer, tbs: Buffer, signature: Buffer, fields: Fields) {
+    this.der = der;
+    this.tbs = tbs;
+    this.signature = signature;
+    this.version = fields.version;
+    this.serial = fields.serial;
+    this.issuer = fields.issuer;
+    this.subject = fields.subject;
+    this.notBefore = fields.notBefore;
+    this.notAfter = fields.notAfter;
+    this.publicKey = fields.publicKey;
+    this.extensions = fields.extensions;
+    this.signatureAlgorithm = fields.signatureAlgorithm;
+  }
+
+  get thumbprint(): Thumbprint {
+    return (this.#thumbprint ??= thumbprintOf(this.der));
+  }
+
+  get digest(): Digest {
+    return (this.#digest ??= hash('sha256', this.der, 'hex') as Digest);
+  }
 }
