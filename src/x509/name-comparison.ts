@@ -51,18 +51,17 @@ export function preparedText(text: string): string {
   return folded.replaceAll(/ {2,}/g, ' ').replaceAll(/^ | $/g, '');
 }
 
-/** Section 2.2: characters that become nothing, ... */
-const removed =
-  /[\0-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\u00ad\u034f\u06dd\u070f\u1806\u180b-\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2063\u206a-\u206f\ufe00-\ufe0f\ufeff\ufff9-\ufffc\u{1d173}-\u{1d17a}\u{e0001}\u{e0020}-\u{e007f}]/gu;
-/** ... and those that become a space. */
+/** Section 2.2: characters that become a space, ... */
 const spaces = /[\t-\r\u0085\p{Z}]/gu;
+/** ... and, of what is left, those that become nothing. All format characters, also those younger than the RFC. */
+const removed = /[\p{Cc}\p{Cf}\p{Variation_Selector}\u1806\ufffc]|\u034f/gu;
 
 /**
  * Case folding is RFC 3454 table B.2 as far as JavaScript's lower case differs from it in letters that occur in names.
  * Normalised before and after, because folding can yield what normalises further.
  */
 function foldUnicode(text: string): string {
-  const mapped = text.replaceAll(removed, '').replaceAll(spaces, ' ').normalize('NFKC');
+  const mapped = text.replaceAll(spaces, ' ').replaceAll(removed, '').normalize('NFKC');
   const folded = mapped.toLowerCase().replaceAll('\u00df', 'ss').replaceAll('\u03c2', '\u03c3');
   return folded.normalize('NFKC').replaceAll(spaces, ' ');
 }
