@@ -1,0 +1,205 @@
+/**
+ * Answers one search: base object, scope and limits, paged results, ranges of values, continuation references. Which
+ * objects match is decided in `directory-store.ts`.
+ */
+import { constructed } from './directory-constructed.ts';
+import { readFilter } from './directory-filter.ts';
+import {
+  type Control,
+  encodeAttribute,
+  encodeEntry,
+  encodePaging,
+  encodeReference,
+  encodeResult,
+  readPaging,
+  responseTag,
+  resultCode,
+  type ResultFacts,
+  type SearchRequest,
+} from './directory-messages.ts';
+import { isBaseOnly, isConstructed, isPartial } from './directory-schema.ts';
+import { sidBytes } from './directory-sid.ts';
+import type { Store, StoredEntry } from './directory-store.ts';
+import { controlOid, rootDse, type TreeFacts } from './directory-tree.ts';
+
+export interface SearchSettings {
+  readonly store: Store;
+  readonly facts: TreeFacts;
+  /** MaxPageSize: entries in one answer. */
+  readonly maxPageSize: number;
+  /** MaxValRange: values of one attribute in one answer. */
+  readonly valueRange: number;
+  readonly globalCatalog: boolean;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+}
+
+/** What a connection has fetched in part. The key is the cookie. */
+export type Pages = Map<string, { readonly entries: readonly StoredEntry[]; readonly sent: number }>;
+
+/** MaxResultSetsPerConn of Active Directory. */
+const maximumPages = 10;
+const filterLimits = { depth: 64, nodes: 4096 };
+
+/** The messages of the answer, SearchResultDone last. @throws Failure `ldap-malformed` */
+export function answerSearch(settings: SearchSettings, request: SearchRequest, pages: Pages): Buffer[] {
+  const done = (facts: ResultFacts) => encodeResult(request.id, responseTag.searchDone, facts);
+  const unknown = request.controls.find(({ oid, critical }) => critical && !controlOids.has(oid));
+  if (unknown !== undefined) {
+    const message = `00000057: LdapErr: DSID-0C0907E0, comment: Error processing control, data 0 (${unknown.oid})`;
+    return [done({ code: resultCode.unavailableCriticalExtension, message })];
+  }
+  if (request.base === '' && request.scope === 'base') return [rootEntry(settings, request), done({ code: 0 })];
+  if (request.scope !== 'base' && request.attributes.some((name) => isBaseOnly(baseName(name)))) {
+    const message = '00002120: SvcErr: DSID-03140289, problem 5012 (DIR_ERROR), data 0';
+    return [done({ code: resultCode.operationsError, message })];
+  }
+  const { store, globalCatalog } = settings;
+  const knows = (attribute: string) => store.knows(attribute) && (!globalCatalog || isPartial(attribute));
+  const filter = readFilter(request.filter, knows, filterLimits);
+  if (filter === null) return [done({ code: resultCode.adminLimitExceeded, message: 'the filter is too complex' })];
+  const base = baseObject(settings, request);
+  if ('code' in base) return [done(base)];
+
+  const paging = pagingOf(request.controls);
+  const resumed = paging !== null && paging.cookie !== '' ? pages.get(paging.cookie) : undefined;
+  if (paging !== null && paging.cookie !== '') {
+    pages.delete(paging.cookie);
+    if (resumed === undefined) {
+      const message = '00000057: LdapErr: DSID-0C090A3A, comment: Error processing control, data 0';
+      return [done({ code: resultCode.unwillingToPerform, message })];
+    }
+  }
+  const entries = resumed?.entries ?? store.search(base.object, request.scope, filter, globalCatalog);
+  const from = resumed?.sent ?? 0;
+  const pageSize = Math.min(settings.maxPageSize, paging !== null && paging.size > 0 ? paging.size : Infinity);
+  const limit = request.sizeLimit === 0 ? Infinity : request.sizeLimit;
+  const to = Math.min(entries.length, from + pageSize, limit);
+  const messages = entries.slice(from, to).map((entry) => encodeObject(settings, request, entry));
+
+  const cut = to < entries.length && (paging === null || to === limit);
+  if (to === entries.length) messages.push(...references(settings, request, base.object));
+  if (paging === null) return [...messages, done({ code: cut ? resultCode.sizeLimitExceeded : 0 })];
+  let cookie = '';
+  if (to < entries.length && !cut && paging.size > 0) {
+    cookie = `${request.id}.${to}`;
+    pages.set(cookie, { entries, sent: to });
+    for (const oldest of pages.keys()) {
+      if (pages.size <= maximumPages) break;
+      pages.delete(oldest);
+    }
+  }
+  const controls = [encodePaging(controlOid.paging, cookie)];
+  return [...messages, done({ code: cut ? resultCode.sizeLimitExceeded : 0, controls })];
+}
+
+const controlOids: ReadonlySet<string> = new Set(Object.values(controlOid));
+
+function pagingOf(controls: readonly Control[]): { readonly size: number; readonly cookie: string } | null {
+  const control = controls.find(({ oid }) => oid === controlOid.paging);
+  return control === undefined ? null : readPaging(control.value);
+}
+
+function baseObject(settings: SearchSettings, request: SearchRequest): { object: StoredEntry | null } | ResultFacts {
+  const { store, globalCatalog } = settings;
+  const { base } = request;
+  // Only a global catalog searches "everything" (MS-ADTS 3.1.1.3.1.3.2).
+  if (base === '') return globalCatalog ? { object: null } : { code: resultCode.noSuchObject, message: noObject('') };
+  const byId = /^<(SID|GUID)=([^>]*)>$/i.exec(base);
+  const object = byId === null ? store.find(base) : findById(store, byId[1] ?? '', byId[2] ?? '');
+  if (object === 'invalid') {
+    const message = '0000208F: NameErr: DSID-03100225, problem 2006 (BAD_NAME), data 8350, best match of:';
+    return { code: resultCode.invalidDnSyntax, message };
+  }
+  if (object !== null) return { object };
+  const nearest = byId === null ? store.nearest(base) : null;
+  const domain = [...base.matchAll(/(?<=^|,)\s*DC\s*=([^,]*)/gi)].map((match) => (match[1] ?? '').trim()).join('.');
+  if (nearest === null && byId === null && domain !== '') {
+    // A name of another forest or domain: the server sends the client away (MS-ADTS 3.1.1.3.1.3.2).
+    const message = `0000202B: RefErr: DSID-0310082F, data 0, 1 access points\n\tref 1: '${domain.toLowerCase()}'\n`;
+    return { code: resultCode.referral, message, referrals: [`ldap://${domain.toLowerCase()}/${base}`] };
+  }
+  const matchedDn = nearest?.dn ?? '';
+  return { code: resultCode.noSuchObject, matchedDn, message: noObject(matchedDn) };
+}
+
+function noObject(bestMatch: string): string {
+  return `0000208D: NameErr: DSID-0310028B, problem 2001 (NO_OBJECT), data 0, best match of:\n\t'${bestMatch}'\n`;
+}
+
+function findById(store: Store, kind: string, text: string): StoredEntry | null | 'invalid' {
+  const hex = /^(?:[0-9a-f]{2})+$/i.test(text) ? Buffer.from(text, 'hex') : null;
+  if (kind.toUpperCase() === 'SID') {
+    const value = hex ?? sidBytes(text);
+    return value === null ? 'invalid' : store.findBy('objectsid', value);
+  }
+  const parts = /^([0-9a-f]{8})-([0-9a-f]{4})-([0-9a-f]{4})-([0-9a-f]{4})-([0-9a-f]{12})$/i.exec(text)?.slice(1);
+  if (parts === undefined) return hex === null ? 'invalid' : store.findBy('objectguid', hex);
+  // The first three groups are little-endian integers (MS-DTYP 2.3.4).
+  const groups = parts.map((part, index) =>
+    index < 3 ? Buffer.from(part, 'hex').reverse() : Buffer.from(part, 'hex'),
+  );
+  return store.findBy('objectguid', Buffer.concat(groups));
+}
+
+function references(settings: SearchSettings, request: SearchRequest, base: StoredEntry | null): Buffer[] {
+  if (base === null || settings.globalCatalog) return [];
+  if (request.controls.some(({ oid }) => oid === controlOid.domainScope)) return [];
+  const contexts = settings.store.contextsBelow(base, request.scope);
+  return contexts.map(({ dn }) => encodeReference(request.id, `ldap://${settings.facts.domain}/${dn}`));
+}
+
+function rootEntry(settings: SearchSettings, request: SearchRequest): Buffer {
+  const wanted = new Set(request.attributes.map(baseName));
+  const all = wanted.size === 0 || wanted.has('*');
+  const attributes = Object.entries(rootDse(settings.facts, settings.globalCatalog, settings.now()))
+    .filter(([name]) => all || wanted.has(name.toLowerCase()))
+    .map(([name, values]) =>
+      encodeAttribute(name, request.typesOnly ? [] : values.map((value) => Buffer.from(value, 'utf8'))),
+    );
+  return encodeEntry(request.id, '', attributes);
+}
+
+function encodeObject(settings: SearchSettings, request: SearchRequest, entry: StoredEntry): Buffer {
+  const shown: Buffer[] = [];
+  const all = request.attributes.length === 0 || request.attributes.includes('*');
+  if (all) {
+    for (const name of entry.attributes.keys())
+      if (!isConstructed(name)) shown.push(...encodeWanted(settings, request, entry, name));
+    if (!entry.attributes.has('memberof')) shown.push(...encodeWanted(settings, request, entry, 'memberof'));
+  }
+  for (const wanted of new Set(request.attributes.map((name) => name.toLowerCase())))
+    if (!all || isConstructed(baseName(wanted))) shown.push(...encodeWanted(settings, request, entry, wanted));
+  return encodeEntry(request.id, entry.dn, shown);
+}
+
+/** @param wanted an attribute description as asked for, in lower case; options are honoured */
+function encodeWanted(settings: SearchSettings, request: SearchRequest, entry: StoredEntry, wanted: string): Buffer[] {
+  const [name = '', ...options] = wanted.split(';');
+  const { store, facts, now, valueRange } = settings;
+  if (settings.globalCatalog && !isPartial(name)) return [];
+  const own = entry.attributes.get(name);
+  const attribute = own ?? constructed(store, entry, name, facts.netbiosName, now());
+  if (attribute === null) return [];
+  const { values } = attribute;
+  const range = options.map((option) => /^range=(\d{1,9})-(\d{1,9}|\*)$/.exec(option)).find((match) => match !== null);
+  const spelling = options.includes('binary') ? `${attribute.name};binary` : attribute.name;
+  if (range === undefined && values.length <= valueRange) {
+    if (request.typesOnly) return [encodeAttribute(spelling, [])];
+    if (own === undefined || spelling !== own.name) return [encodeAttribute(spelling, values)];
+    own.encoded ??= encodeAttribute(own.name, values);
+    return [own.encoded];
+  }
+  const low = Number(range?.[1] ?? 0);
+  const high = range === undefined || range[2] === '*' ? Infinity : Number(range[2]);
+  if (low >= values.length) return [];
+  const end = Math.min(values.length, high + 1, low + valueRange);
+  const name2 = `${spelling};range=${low}-${end === values.length ? '*' : end - 1}`;
+  const part = encodeAttribute(name2, request.typesOnly ? [] : values.slice(low, end));
+  // Where the server chose the range itself it sends the plain name too, without values (MS-ADTS 3.1.1.3.1.3.3).
+  return range === undefined ? [encodeAttribute(spelling, []), part] : [part];
+}
+
+function baseName(attribute: string): string {
+  return attribute.toLowerCase().split(';', 1)[0] ?? '';
+}
