@@ -5,7 +5,7 @@
 import { hash, type KeyObject } from 'node:crypto';
 import type { Digest, Instant, Sid, Thumbprint } from '../base/brand.ts';
 import { sameBytes, thumbprintOf } from '../base/bytes.ts';
-import { DerError, DerReader, tags, type DerElement } from './der.ts';
+import { DerError, DerReader, tags } from './der.ts';
 import { bitsOf, countOf, integerOf, octetsOfBits, timeOf } from './der-values.ts';
 import { noExtensions, parseExtensions } from './extensions.ts';
 import { isEmptyName, parseName, type Name } from './name.ts';
@@ -167,6 +167,7 @@ export function serialText(certificate: Certificate): string {
   return serial.toString('hex', serial.length > 1 && serial[0] === 0 ? 1 : 0);
 }
 
+/** Both digests are made on first use and kept. */
 function readCertificate(der: Buffer): Certificate {
   const input = new DerReader(der);
   const outer = input.enter(tags.sequence, 'certificate');
@@ -175,13 +176,26 @@ function readCertificate(der: Buffer): Certificate {
   const outerAlgorithm = outer.take(tags.sequence, 'signatureAlgorithm');
   const signature = octetsOfBits(outer, outer.take(tags.bitString, 'signature'), 'signature');
   outer.finish('certificate');
-  return new ReadCertificate(der, outer.wholeOf(tbs), signature, readFields(outer, tbs, outer.wholeOf(outerAlgorithm)));
+  const fields = readFields(outer.inside(tbs), outer.wholeOf(outerAlgorithm));
+  let thumbprint: Thumbprint | null = null;
+  let digest: Digest | null = null;
+  return {
+    der,
+    tbs: outer.wholeOf(tbs),
+    signature,
+    ...fields,
+    get thumbprint() {
+      return (thumbprint ??= thumbprintOf(der));
+    },
+    get digest() {
+      return (digest ??= hash('sha256', der, 'hex') as Digest);
+    },
+  };
 }
 
 type Fields = Omit<Certificate, 'der' | 'tbs' | 'signature' | 'thumbprint' | 'digest'>;
 
-function readFields(outer: DerReader, tbs: DerElement, outerAlgorithm: Buffer): Fields {
-  const reader = outer.inside(tbs);
+function readFields(reader: DerReader, outerAlgorithm: Buffer): Fields {
   const version = readVersion(reader);
   const serial = readSerial(reader);
   const algorithmAt = reader.offset;
@@ -193,26 +207,20 @@ function readFields(outer: DerReader, tbs: DerElement, outerAlgorithm: Buffer): 
   const issuerAt = reader.offset;
   const issuer = parseName(reader, 'issuer');
   if (isEmptyName(issuer)) throw new DerError(issuerAt, 'issuer is empty');
-  const validity = reader.enter(tags.sequence, 'validity');
-  const notBefore = timeOf(validity, validity.any('notBefore'), 'notBefore');
-  const notAfter = timeOf(validity, validity.any('notAfter'), 'notAfter');
-  validity.finish('validity');
+  const { notBefore, notAfter } = readValidity(reader.enter(tags.sequence, 'validity'));
   const subject = parseName(reader, 'subject');
   const publicKey = parsePublicKey(reader, 'subjectPublicKeyInfo');
   skipUniqueIdentifiers(reader, version);
   const extensions = readExtensions(reader, version);
   reader.finish('tbsCertificate');
-  return {
-    version,
-    serial,
-    issuer,
-    subject,
-    notBefore,
-    notAfter,
-    publicKey,
-    extensions,
-    signatureAlgorithm,
-  };
+  return { version, serial, issuer, subject, notBefore, notAfter, publicKey, extensions, signatureAlgorithm };
+}
+
+function readValidity(reader: DerReader): { notBefore: Instant; notAfter: Instant } {
+  const notBefore = timeOf(reader, reader.any('notBefore'), 'notBefore');
+  const notAfter = timeOf(reader, reader.any('notAfter'), 'notAfter');
+  reader.finish('validity');
+  return { notBefore, notAfter };
 }
 
 /** Version 1 is the default, so DER never writes it. */
@@ -254,45 +262,4 @@ function readExtensions(reader: DerReader, version: 1 | 2 | 3): Extensions {
   if (element === null) return noExtensions;
   if (version !== 3) throw new DerError(element.start, `extensions in a version ${version} certificate`);
   return parseExtensions(reader.inside(element));
-}
-
-/** A class only because both digests are made on first use and kept. */
-class ReadCertificate implements Certificate {
-  readonly der: Buffer;
-  readonly tbs: Buffer;
-  readonly signature: Buffer;
-  readonly version: 1 | 2 | 3;
-  readonly serial: Buffer;
-  readonly issuer: Name;
-  readonly subject: Name;
-  readonly notBefore: Instant;
-  readonly notAfter: Instant;
-  readonly publicKey: PublicKeyInfo;
-  readonly extensions: Extensions;
-  readonly signatureAlgorithm: AlgorithmIdentifier;
-  #thumbprint: Thumbprint | undefined;
-  #digest: Digest | undefined;
-
-  constructor(der: Buffer, tbs: Buffer, signature: Buffer, fields: Fields) {
-    this.der = der;
-    this.tbs = tbs;
-    this.signature = signature;
-    this.version = fields.version;
-    this.serial = fields.serial;
-    this.issuer = fields.issuer;
-    this.subject = fields.subject;
-    this.notBefore = fields.notBefore;
-    this.notAfter = fields.notAfter;
-    this.publicKey = fields.publicKey;
-    this.extensions = fields.extensions;
-    this.signatureAlgorithm = fields.signatureAlgorithm;
-  }
-
-  get thumbprint(): Thumbprint {
-    return (this.#thumbprint ??= thumbprintOf(this.der));
-  }
-
-  get digest(): Digest {
-    return (this.#digest ??= hash('sha256', this.der, 'hex') as Digest);
-  }
 }

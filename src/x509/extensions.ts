@@ -22,13 +22,13 @@ export function parseExtensions(reader: DerReader): Extensions {
   reader.finish('extensions');
   if (list.done) throw new DerError(list.offset, 'extensions: no extension inside');
   const all: RawExtension[] = [];
+  const seen = new Set<string>();
   const draft = emptyDraft(all);
   while (!list.done) {
     const at = list.offset;
     const { raw, inside } = parseExtension(list);
-    if (all.some((other) => other.oid === raw.oid)) {
-      throw new DerError(at, `extension ${oidName(raw.oid)} appears twice`);
-    }
+    if (seen.has(raw.oid)) throw new DerError(at, `extension ${oidName(raw.oid)} appears twice`);
+    seen.add(raw.oid);
     all.push(raw);
     if (readKnown(draft, raw.oid, inside)) inside.finish(oidName(raw.oid));
   }

@@ -27,30 +27,22 @@ export function parsePublicKey(reader: DerReader, what: string): PublicKeyInfo {
   const algorithm = parseAlgorithm(inner, `${what}: algorithm`);
   const bits = octetsOfBits(inner, inner.take(tags.bitString, what), what);
   inner.finish(what);
-  return new LazyPublicKey(reader.wholeOf(element), algorithm, bits);
+  return publicKeyOf(reader.wholeOf(element), algorithm, bits);
 }
 
-/** A class only because digest and key object are made on first use and kept. */
-class LazyPublicKey implements PublicKeyInfo {
-  readonly spki: Buffer;
-  readonly algorithm: AlgorithmIdentifier;
-  readonly bits: Buffer;
-  #digest: Digest | undefined;
-  #key: KeyObject | undefined;
-
-  constructor(spki: Buffer, algorithm: AlgorithmIdentifier, bits: Buffer) {
-    this.spki = spki;
-    this.algorithm = algorithm;
-    this.bits = bits;
-  }
-
-  get digest(): Digest {
-    return (this.#digest ??= hash('sha256', this.spki, 'hex') as Digest);
-  }
-
-  keyObject(): KeyObject {
-    return (this.#key ??= createPublicKey({ key: this.spki, format: 'der', type: 'spki' }));
-  }
+/** Digest and key object are made on first use and kept. */
+function publicKeyOf(spki: Buffer, algorithm: AlgorithmIdentifier, bits: Buffer): PublicKeyInfo {
+  let digest: Digest | null = null;
+  let key: KeyObject | null = null;
+  return {
+    spki,
+    algorithm,
+    bits,
+    get digest() {
+      return (digest ??= hash('sha256', spki, 'hex') as Digest);
+    },
+    keyObject: () => (key ??= createPublicKey({ key: spki, format: 'der', type: 'spki' })),
+  };
 }
 
 export type EcCurve = 'P-256' | 'P-384' | 'P-521';
@@ -90,8 +82,9 @@ function readFacts(key: PublicKeyInfo): KeyFacts {
     case oids.ecPublicKey:
       return curveFacts(key.algorithm);
     case oids.ed25519:
+      return edwardsFacts(key, 'ed25519', 32);
     case oids.ed448:
-      return { kind: oid === oids.ed25519 ? 'ed25519' : 'ed448' };
+      return edwardsFacts(key, 'ed448', 57);
     default:
       return { kind: 'unsupported', reason: `key type ${oid}` };
   }
@@ -121,6 +114,13 @@ function curveFacts(algorithm: AlgorithmIdentifier): KeyFacts {
   const oid = oidOf(reader, reader.take(tags.oid, 'EC curve name'), 'EC curve name');
   const curve = curves.get(oid);
   return curve === undefined ? { kind: 'unsupported', reason: `curve ${oid}` } : { kind: 'ec', curve };
+}
+
+/** RFC 8410 section 3: no parameters, and one length. */
+function edwardsFacts(key: PublicKeyInfo, kind: 'ed25519' | 'ed448', octets: number): KeyFacts {
+  if (key.algorithm.parameters !== null) return { kind: 'unsupported', reason: `${kind} key with parameters` };
+  if (key.bits.length !== octets) return { kind: 'unsupported', reason: `${kind} key of ${key.bits.length} octets` };
+  return { kind };
 }
 
 function bitLength(octets: Buffer): number {
