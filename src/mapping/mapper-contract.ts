@@ -65,6 +65,7 @@ export interface MappingSubject {
 }
 
 export interface MappedIdentity {
+  /** Its `altSecurityIdentities` and `servicePrincipalNames` are left empty: what they decide has been decided. */
   readonly account: Account;
   /** The method that located it, strongest first when several did. */
   readonly method: MappingMethod;
