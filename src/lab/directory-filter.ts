@@ -164,6 +164,7 @@ export function evaluate(filter: Filter, keysOf: (attribute: string) => readonly
         }) ?? false
       );
     case 'undefined':
+    default:
       return null;
   }
 }

@@ -3,7 +3,7 @@
  * the global catalog carries (MS-ADA1 to MS-ADA3). An attribute that is not listed and that some entry carries is a
  * Unicode string.
  */
-import { fold, foldDn } from './directory-folding.ts';
+import { fold, foldDn, foldRdns } from './directory-folding.ts';
 import { sidBytes } from './directory-sid.ts';
 
 export type Syntax = 'unicode' | 'octets' | 'sid' | 'integer' | 'time' | 'dn' | 'boolean';
@@ -95,22 +95,29 @@ function factsOf(attribute: string): AttributeFacts | undefined {
 
 /** The form in which two values of an attribute compare by `===`; null when the octets are no value of its syntax. */
 export function keyOf(attribute: string, value: Buffer): string | null {
-  switch (syntaxOf(attribute)) {
-    case 'octets':
-      return value.toString('latin1');
-    case 'sid':
-      return (sidBytes(value.toString('latin1')) ?? value).toString('latin1');
-    case 'integer':
-      return integerKey(value.toString('latin1'));
-    case 'time':
-      return timeKey(value.toString('latin1'));
-    case 'dn':
-      return foldDn(value.toString('utf8'));
-    case 'boolean':
-      return value.toString('latin1').toUpperCase();
-    case 'unicode':
-      return fold(value.toString('utf8'));
-  }
+  if (attribute === 'objectcategory') return categoryKey(value.toString('utf8'));
+  return keyMakers[syntaxOf(attribute)](value);
+}
+
+const keyMakers: Readonly<Record<Syntax, (value: Buffer) => string | null>> = {
+  boolean: (value) => value.toString('latin1').toUpperCase(),
+  dn: (value) => foldDn(value.toString('utf8')),
+  integer: (value) => integerKey(value.toString('latin1')),
+  octets: (value) => value.toString('latin1'),
+  sid: (value) => (sidBytes(value.toString('latin1')) ?? value).toString('latin1'),
+  time: (value) => timeKey(value.toString('latin1')),
+  unicode: (value) => fold(value.toString('utf8')),
+};
+
+/**
+ * objectCategory may be asserted by the name of a class (MS-ADTS 3.1.1.3.1.3.5): the class object's own RDN is enough to
+ * compare, since all of them live in the one schema container.
+ */
+function categoryKey(text: string): string | null {
+  const rdns = text.includes('=') ? foldRdns(text) : [`CN=${fold(text)}`];
+  const category = rdns?.[0] ?? null;
+  // Users are of the category Person, whichever of the two classes is named.
+  return category === 'CN=USER' ? 'CN=PERSON' : category;
 }
 
 function integerKey(text: string): string | null {

@@ -5,18 +5,17 @@
 import { constructed } from './directory-constructed.ts';
 import { readFilter } from './directory-filter.ts';
 import {
-  type Control,
   encodeAttribute,
   encodeEntry,
   encodePaging,
   encodeReference,
   encodeResult,
-  readPaging,
   responseTag,
   resultCode,
   type ResultFacts,
   type SearchRequest,
 } from './directory-messages.ts';
+import { type Pages, takePage } from './directory-paging.ts';
 import { isBaseOnly, isConstructed, isPartial } from './directory-schema.ts';
 import { sidBytes } from './directory-sid.ts';
 import type { Store, StoredEntry } from './directory-store.ts';
@@ -34,11 +33,7 @@ export interface SearchSettings {
   readonly now: () => number;
 }
 
-/** What a connection has fetched in part. The key is the cookie. */
-export type Pages = Map<string, { readonly entries: readonly StoredEntry[]; readonly sent: number }>;
-
-/** MaxResultSetsPerConn of Active Directory. */
-const maximumPages = 10;
+/** Far above what a mapping asks for, far below what would occupy the process. */
 const filterLimits = { depth: 64, nodes: 4096 };
 
 /** The messages of the answer, SearchResultDone last. @throws Failure `ldap-malformed` */
@@ -61,44 +56,20 @@ export function answerSearch(settings: SearchSettings, request: SearchRequest, p
   const base = baseObject(settings, request);
   if ('code' in base) return [done(base)];
 
-  const paging = pagingOf(request.controls);
-  const resumed = paging !== null && paging.cookie !== '' ? pages.get(paging.cookie) : undefined;
-  if (paging !== null && paging.cookie !== '') {
-    pages.delete(paging.cookie);
-    if (resumed === undefined) {
-      const message = '00000057: LdapErr: DSID-0C090A3A, comment: Error processing control, data 0';
-      return [done({ code: resultCode.unwillingToPerform, message })];
-    }
+  const find = () => store.search(base.object, request.scope, filter, globalCatalog);
+  const page = takePage(request, pages, settings.maxPageSize, find);
+  if (page === null) {
+    const message = '00000057: LdapErr: DSID-0C090A3A, comment: Error processing control, data 0';
+    return [done({ code: resultCode.unwillingToPerform, message })];
   }
-  const entries = resumed?.entries ?? store.search(base.object, request.scope, filter, globalCatalog);
-  const from = resumed?.sent ?? 0;
-  const pageSize = Math.min(settings.maxPageSize, paging !== null && paging.size > 0 ? paging.size : Infinity);
-  const limit = request.sizeLimit === 0 ? Infinity : request.sizeLimit;
-  const to = Math.min(entries.length, from + pageSize, limit);
-  const messages = entries.slice(from, to).map((entry) => encodeObject(settings, request, entry));
-
-  const cut = to < entries.length && (paging === null || to === limit);
-  if (to === entries.length) messages.push(...references(settings, request, base.object));
-  if (paging === null) return [...messages, done({ code: cut ? resultCode.sizeLimitExceeded : 0 })];
-  let cookie = '';
-  if (to < entries.length && !cut && paging.size > 0) {
-    cookie = `${request.id}.${to}`;
-    pages.set(cookie, { entries, sent: to });
-    for (const oldest of pages.keys()) {
-      if (pages.size <= maximumPages) break;
-      pages.delete(oldest);
-    }
-  }
-  const controls = [encodePaging(controlOid.paging, cookie)];
-  return [...messages, done({ code: cut ? resultCode.sizeLimitExceeded : 0, controls })];
+  return [
+    ...page.entries.map((entry) => encodeObject(settings, request, entry)),
+    ...(page.last ? references(settings, request, base.object) : []),
+    done({ code: page.code, controls: page.cookie === null ? [] : [encodePaging(controlOid.paging, page.cookie)] }),
+  ];
 }
 
 const controlOids: ReadonlySet<string> = new Set(Object.values(controlOid));
-
-function pagingOf(controls: readonly Control[]): { readonly size: number; readonly cookie: string } | null {
-  const control = controls.find(({ oid }) => oid === controlOid.paging);
-  return control === undefined ? null : readPaging(control.value);
-}
 
 function baseObject(settings: SearchSettings, request: SearchRequest): { object: StoredEntry | null } | ResultFacts {
   const { store, globalCatalog } = settings;
@@ -196,7 +167,8 @@ function encodeWanted(settings: SearchSettings, request: SearchRequest, entry: S
   const end = Math.min(values.length, high + 1, low + valueRange);
   const name2 = `${spelling};range=${low}-${end === values.length ? '*' : end - 1}`;
   const part = encodeAttribute(name2, request.typesOnly ? [] : values.slice(low, end));
-  // Where the server chose the range itself it sends the plain name too, without values (MS-ADTS 3.1.1.3.1.3.3).
+  // Where the server chose the range itself it sends the plain name too, without values (MS-ADTS 3.1.1.3.1.3.3; seen
+  // in ldapjs issue 582).
   return range === undefined ? [encodeAttribute(spelling, []), part] : [part];
 }
 

@@ -88,7 +88,7 @@ export async function startDirectoryServer(options: DirectoryServerOptions): Pro
     maxPageSize: options.maxPageSize ?? 1000,
     valueRange: options.valueRange ?? 1500,
     globalCatalog: options.globalCatalog ?? false,
-    now: options.now ?? systemClock.now,
+    now: options.now ?? (() => systemClock.now()),
   };
 
   function counted(what: 'bind' | 'search'): void {

@@ -17,7 +17,8 @@ import {
   resultCode,
   type SearchRequest,
 } from './directory-messages.ts';
-import { answerSearch, type Pages, type SearchSettings } from './directory-search.ts';
+import type { Pages } from './directory-paging.ts';
+import { answerSearch, type SearchSettings } from './directory-search.ts';
 
 export interface SessionHost {
   readonly search: SearchSettings;

@@ -222,7 +222,7 @@ export function createStore(): Store {
 }
 
 function inScope(entry: StoredEntry, base: StoredEntry | null, scope: Scope, crossing: boolean): boolean {
-  if (base === null) return true;
+  if (base === null) return scope === 'subtree' || entry.parent === null;
   if (!crossing && entry.context !== base.context) return false;
   if (scope === 'one') return entry.parent === base;
   for (let at: StoredEntry | null = entry; at !== null; at = at.parent) if (at === base) return true;
