@@ -114,8 +114,10 @@ async function makePki(options: PkiOptions, recipes: ReadonlyMap<string, Recipe>
   const certificates = new Map<string, PkiCertificate>();
   for (const [name, recipe] of recipes) {
     const issued = made.get(name);
-    if (issued !== undefined)
-      certificates.set(name, { name, recipe, ...filesOf(options.folder, name), ...plain(issued) });
+    if (issued === undefined) continue;
+    const { der, cert, key } = issued;
+    const chain = chainOf(name, recipes, made);
+    certificates.set(name, { name, recipe, ...filesOf(options.folder, name), der, cert, key, chain });
   }
   await writePki(options, certificates, { recipes: digest, madeOn: options.now.toISOString() });
   return { folder: options.folder, certificates, made: true };
