@@ -37,7 +37,7 @@ export function foldRdns(dn: string): readonly string[] | null {
   if (dn.trim() === '') return [];
   const keys: string[] = [];
   for (const rdn of splitRdns(dn)) {
-    const match = /^\s*([A-Za-z][A-Za-z0-9-]*|\d+(?:\.\d+)*)\s*=\s*([^]*)$/.exec(rdn);
+    const match = /^ *([A-Za-z][A-Za-z0-9-]*|\d+(?:\.\d+)*) *= *([^]*)$/.exec(rdn);
     if (match === null) return null;
     const value = unescapeValue(match[2] ?? '');
     if (value === null) return null;
@@ -74,7 +74,7 @@ export function splitRdns(dn: string): string[] {
 
 function unescapeValue(written: string): string | null {
   const bytes: Buffer[] = [];
-  const trimmed = written.replace(/(?<!\\)\s+$/, '');
+  const trimmed = written.replace(/(?<!\\) +$/, '');
   for (let at = 0; at < trimmed.length; at += 1) {
     if (trimmed[at] !== '\\') {
       bytes.push(Buffer.from(trimmed[at] ?? '', 'utf16le'));

@@ -137,8 +137,9 @@ export async function startDirectoryServer(options: DirectoryServerOptions): Pro
     if (closing === null) return;
     server = null;
     held = [];
+    const gone = [...sockets].map((socket) => new Promise((resolve) => socket.once('close', resolve)));
     for (const socket of sockets) socket.destroy();
-    await new Promise((resolve) => closing.close(resolve));
+    await Promise.all([...gone, new Promise((resolve) => closing.close(resolve))]);
   }
 
   await start();

@@ -42,6 +42,7 @@ export function serveSession(socket: Socket, host: SessionHost): void {
   const pages: Pages = new Map();
   const underWay = new Set<number>();
   const timers = new Set<NodeJS.Timeout>();
+  const queue: Buffer[] = [];
   let bound: string | null = null;
 
   socket.setNoDelay(true);
@@ -49,17 +50,30 @@ export function serveSession(socket: Socket, host: SessionHost): void {
   socket.on('close', () => {
     for (const timer of timers) clearTimeout(timer);
   });
-  socket.on('drain', () => socket.resume());
+  socket.on('drain', pump);
   socket.on('data', (chunk: Buffer) => {
     try {
-      socket.cork();
-      for (const message of reader.read(chunk)) take(readRequest(message));
+      queue.push(...reader.read(chunk));
+      pump();
     } catch (error) {
       end(error);
-    } finally {
-      socket.uncork();
     }
   });
+
+  /** A peer that does not read its answers is not served further, so that they do not pile up. */
+  function pump(): void {
+    try {
+      while (!socket.writableNeedDrain) {
+        const message = queue.shift();
+        if (message === undefined) break;
+        take(readRequest(message));
+      }
+    } catch (error) {
+      end(error);
+    }
+    if (queue.length > 0) socket.pause();
+    else socket.resume();
+  }
 
   function take(request: Request): void {
     if (socket.destroyed || socket.writableEnded) return;
@@ -154,11 +168,11 @@ export function serveSession(socket: Socket, host: SessionHost): void {
   }
 
   function send(bytes: Buffer): void {
-    // A peer that does not read is not read from, so that answers do not pile up.
-    if (socket.writable && !socket.write(bytes)) socket.pause();
+    if (socket.writable) socket.write(bytes);
   }
 
   function end(error: unknown): void {
+    queue.length = 0;
     if (socket.writable) socket.end(encodeDisconnection(resultCode.protocolError, reasonOf(error)));
     else socket.destroy();
   }

@@ -56,6 +56,8 @@ export interface Store {
   /** @param base null is the whole directory; @param crossing also into naming contexts below that of the base */
   search(base: StoredEntry | null, scope: Scope, filter: Filter, crossing: boolean): StoredEntry[];
   readonly size: number;
+  /** Objects tried by searches so far: what an index saves. */
+  readonly tried: number;
 }
 
 export function createStore(): Store {
@@ -63,6 +65,7 @@ export function createStore(): Store {
   const indexes = new Map<string, Map<string, Set<StoredEntry>>>();
   const seen = new Map<string, number>();
   const heads: StoredEntry[] = [];
+  let tried = 0;
 
   const store: Store = {
     add(entry, contextHead = false) {
@@ -139,6 +142,9 @@ export function createStore(): Store {
     get size() {
       return byKey.size;
     },
+    get tried() {
+      return tried;
+    },
   };
   return store;
 
@@ -185,6 +191,7 @@ export function createStore(): Store {
   }
 
   function matches(entry: StoredEntry, filter: Filter): boolean {
+    tried += 1;
     return (
       evaluate(filter, (name) => {
         const attribute = entry.attributes.get(name);
