@@ -1,0 +1,39 @@
+/**
+ * Bounds on HTTP/2 sessions that Node leaves open: a session without streams, a request body that never ends, the number
+ * of requests. HTTP/1's counterparts are Node's own and set in `http-options.ts`.
+ */
+import { constants } from 'node:http2';
+import type { ServerHttp2Session, ServerHttp2Stream } from 'node:http2';
+import type { ConnectionLimits } from './binding.ts';
+
+export function guardSession(session: ServerHttp2Session, limits: ConnectionLimits): void {
+  let open = 0;
+  let requests = 0;
+  // PINGs, SETTINGS and half a header block keep Node's own idle timer alive; only requests count here.
+  let idle = closeAfter(limits.headersTimeout);
+
+  function closeAfter(millis: number): NodeJS.Timeout | undefined {
+    return millis === 0 ? undefined : setTimeout(() => session.close(), millis);
+  }
+
+  session.on('stream', (stream: ServerHttp2Stream) => {
+    open += 1;
+    requests += 1;
+    clearTimeout(idle);
+    stream.once('close', () => {
+      open -= 1;
+      if (open === 0 && !session.destroyed) idle = closeAfter(limits.keepAliveTimeout);
+    });
+    if (limits.maximumRequestsPerConnection > 0 && requests >= limits.maximumRequestsPerConnection) session.close();
+    boundRequest(stream, limits.requestTimeout);
+  });
+  session.once('close', () => clearTimeout(idle));
+}
+
+/** The whole request, body included, within the request time-out. */
+function boundRequest(stream: ServerHttp2Stream, requestTimeout: number): void {
+  if (stream.endAfterHeaders || requestTimeout === 0) return;
+  const timer = setTimeout(() => stream.close(constants.NGHTTP2_CANCEL), requestTimeout);
+  stream.once('end', () => clearTimeout(timer));
+  stream.once('close', () => clearTimeout(timer));
+}
