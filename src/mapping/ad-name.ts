@@ -5,6 +5,7 @@
  * certificate.
  */
 import { hexOf } from '../base/bytes.ts';
+import { encodeElement, tags } from '../x509/der.ts';
 import type { Name, NameAttribute } from '../x509/name.ts';
 import { shortNames } from './ad-short-names.ts';
 
@@ -48,13 +49,5 @@ function quote(text: string, quoteBackslash: boolean): string {
 
 /** What stands behind the `#`: the content of an OCTET STRING, the whole encoding of anything else (CERT_RDN_ENCODED_BLOB). */
 function blobOf({ tag, raw }: NameAttribute): Buffer {
-  const octetString = 4;
-  return tag === octetString ? raw : Buffer.concat([Buffer.from([tag, ...lengthOctets(raw.length)]), raw]);
-}
-
-function lengthOctets(length: number): readonly number[] {
-  if (length < 0x80) return [length];
-  const octets: number[] = [];
-  for (let rest = length; rest > 0; rest = Math.floor(rest / 256)) octets.unshift(rest % 256);
-  return [0x80 | octets.length, ...octets];
+  return tag === tags.octetString ? raw : encodeElement(tag, raw);
 }

@@ -6,16 +6,23 @@
 import { LRUCache } from 'lru-cache';
 import type { Digest, Instant } from '../base/brand.ts';
 import type { Clock } from '../base/clock.ts';
-import type { MapAnswer, MappingCacheSettings, MappingResult } from './mapper-contract.ts';
+import type { Account } from '../base/identity.ts';
+import type { Verdict } from '../base/verdict.ts';
+import type {
+  MapAnswer,
+  MappedIdentity,
+  MappingCacheSettings,
+  MappingMethod,
+  MappingResult,
+} from './mapper-contract.ts';
 
 /** One kept answer. A hit hands out `answer` as it is, without making a new object. */
 export interface Kept {
   readonly answer: MapAnswer;
   /** When a directory server gave us the account; for a refusal, when it was found out. */
   readonly readAt: Instant;
-  /** Monotonic times: until when the answer is as good as new, and until when it may be used at all. */
+  /** Monotonic time until which the answer is as good as new; an account may be used for `stale` longer. */
   readonly freshUntil: number;
-  readonly usableUntil: number;
   /** Monotonic time before which a stale answer is not asked for again, after the directory was silent. */
   askAgainFrom: number;
 }
@@ -35,10 +42,13 @@ export function createMappingCache(settings: MappingCacheSettings, clock: Clock)
   const accounts: Lru = new LRUCache({ max: Math.max(1, settings.maximum) });
   const refusals: Lru = new LRUCache({ max: Math.max(1, Math.ceil(settings.maximum / refusalShare)) });
 
+  /** Few lists, shared by all entries that have the same. */
+  const methodLists = new Map<string, readonly MappingMethod[]>();
+
   return {
     get(key) {
       const kept = accounts.get(key) ?? refusals.get(key);
-      if (kept === undefined || clock.monotonic() < kept.usableUntil) return kept;
+      if (kept === undefined || clock.monotonic() < usableUntil(kept)) return kept;
       accounts.delete(key);
       refusals.delete(key);
       return undefined;
@@ -46,8 +56,8 @@ export function createMappingCache(settings: MappingCacheSettings, clock: Clock)
     put(key, result, now) {
       accounts.delete(key);
       refusals.delete(key);
-      const kept = keep(result, now);
-      if (settings.maximum > 0 && kept.usableUntil > clock.monotonic())
+      const kept = result.kind === 'mapped' ? keepAccount(result.identity) : keepRefusal(result.verdict, now);
+      if (settings.maximum > 0 && clock.monotonic() < usableUntil(kept))
         (result.kind === 'mapped' ? accounts : refusals).set(key, kept);
     },
     forget(sid) {
@@ -58,18 +68,36 @@ export function createMappingCache(settings: MappingCacheSettings, clock: Clock)
     },
   };
 
-  function keep(result: Storable, now: Instant): Kept {
-    const start = clock.monotonic();
-    const askAgainFrom = 0;
-    if (result.kind === 'refused') {
-      const until = start + settings.negative;
-      const answer: MapAnswer = { result: { ...result, searches: none }, cache: 'negative' };
-      return { answer, readAt: now, freshUntil: until, usableUntil: until, askAgainFrom };
-    }
-    const freshUntil = start + settings.positive;
-    const answer: MapAnswer = { result: { ...result, searches: none }, cache: 'hit' };
-    const { readAt } = result.identity.account;
-    return { answer, readAt, freshUntil, usableUntil: freshUntil + settings.stale, askAgainFrom };
+  function usableUntil({ answer, freshUntil }: Kept): number {
+    return answer.result.kind === 'mapped' ? freshUntil + settings.stale : freshUntil;
+  }
+
+  function keepAccount(found: MappedIdentity): Kept {
+    const account = compact(found.account);
+    const { method, strength, strengthBy } = found;
+    const identity = { account, method, methods: sharedMethods(found.methods), strength, strengthBy };
+    return {
+      answer: { result: { kind: 'mapped', identity, searches: none }, cache: 'hit' },
+      readAt: account.readAt,
+      freshUntil: clock.monotonic() + settings.positive,
+      askAgainFrom: 0,
+    };
+  }
+
+  function keepRefusal(verdict: Verdict, now: Instant): Kept {
+    return {
+      answer: { result: { kind: 'refused', verdict, searches: none }, cache: 'negative' },
+      readAt: now,
+      freshUntil: clock.monotonic() + settings.negative,
+      askAgainFrom: 0,
+    };
+  }
+
+  function sharedMethods(methods: readonly MappingMethod[]): readonly MappingMethod[] {
+    const key = methods.join();
+    const known = methodLists.get(key);
+    if (known === undefined) methodLists.set(key, methods);
+    return known ?? methods;
   }
 }
 
@@ -77,6 +105,38 @@ export function createMappingCache(settings: MappingCacheSettings, clock: Clock)
 const refusalShare = 10;
 /** The searches of an answer belong to the request that caused them. */
 const none: readonly never[] = [];
+
+/**
+ * Written out so that every kept account has one shape without slack. Texts that were put together or cut out keep
+ * their pieces, or the whole message, alive: a copy is what it says. `domain` and `server` are few and shared.
+ */
+function compact(account: Account): Account {
+  return {
+    sid: copyOf(account.sid),
+    name: copyOf(account.name),
+    samAccountName: copyOf(account.samAccountName),
+    domain: account.domain,
+    upn: account.upn === null ? null : copyOf(account.upn),
+    dn: copyOf(account.dn),
+    guid: copyOf(account.guid),
+    kind: account.kind,
+    userAccountControl: account.userAccountControl,
+    disabled: account.disabled,
+    locked: account.locked,
+    expires: account.expires,
+    whenCreated: account.whenCreated,
+    altSecurityIdentities: account.altSecurityIdentities,
+    servicePrincipalNames: account.servicePrincipalNames,
+    dnsHostName: account.dnsHostName,
+    readAt: account.readAt,
+    server: account.server,
+  };
+}
+
+/** What comes from a directory came as UTF-8, so nothing is lost. */
+function copyOf<Text extends string>(text: Text): Text {
+  return Buffer.from(text, 'utf8').toString('utf8') as Text;
+}
 
 type Lru = LRUCache<Digest, Kept>;
 

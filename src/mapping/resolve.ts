@@ -123,9 +123,11 @@ function compareAll(
   return { found, doubts };
 }
 
+const noValues: readonly string[] = [];
+
 /** There may be thousands of values, and nobody asks for them after this. */
 function withoutLists(account: Account): Account {
-  return { ...account, altSecurityIdentities: [], servicePrincipalNames: [] };
+  return { ...account, altSecurityIdentities: noValues, servicePrincipalNames: noValues };
 }
 
 function nobody(plan: LookupPlan, doubts: readonly string[]): Verdict {

@@ -1,0 +1,136 @@
+/**
+ * A directory in memory, without sockets, that matches as loosely as a domain controller does and can be told to be
+ * silent, slow or broken. For tests of rooms that ask a directory; the LDAP side has its own.
+ */
+import type { Digest, Dn, Instant, Sid } from '../../src/base/brand.ts';
+import type { Account } from '../../src/base/identity.ts';
+import type { Assertion, Directory, DomainNames, Located, NtAuth } from '../../src/directory/directory.ts';
+import { fold } from '../../src/lab/directory-folding.ts';
+
+export interface FakeDirectory extends Directory {
+  /** May be changed at any time. */
+  accounts: readonly Account[];
+  issuers: ReadonlySet<Digest>;
+  /** `silent`: unknown; `held`: no answer before `release`; `broken`: rejects, which no directory may. */
+  mood: 'well' | 'silent' | 'held' | 'broken';
+  ntAuthMood: 'well' | 'silent';
+  domainsMood: 'well' | 'silent';
+  /** Every `locate`, in order. */
+  readonly asked: (readonly Assertion[])[];
+  /** Lets all held answers go; they show the accounts of the moment they were asked. */
+  release(): void;
+}
+
+export interface FakeDirectoryFacts {
+  readonly accounts?: readonly Account[];
+  readonly domains?: readonly DomainNames[];
+  readonly issuers?: Iterable<Digest>;
+}
+
+export const labDomain: DomainNames = {
+  dnsName: 'lab.example.test',
+  netbiosName: 'LAB',
+  upnSuffixes: ['lab.example.test', 'corp.example'],
+};
+
+export function createFakeDirectory(facts: FakeDirectoryFacts): FakeDirectory {
+  const domains = facts.domains ?? [labDomain];
+  const held: (() => void)[] = [];
+  const fake: FakeDirectory = {
+    accounts: facts.accounts ?? [],
+    issuers: new Set(facts.issuers),
+    mood: 'well',
+    ntAuthMood: 'well',
+    domainsMood: 'well',
+    asked: [],
+    async locate(assertions) {
+      fake.asked.push(assertions);
+      if (fake.mood === 'broken') throw new Error('a broken promise');
+      const searches = [
+        {
+          server: 'dc.test',
+          base: '',
+          filter: `(|${assertions.map(({ value }) => `(${value})`).join('')})`,
+          result: '',
+          ms: 0,
+        },
+      ];
+      if (fake.mood === 'silent') return { kind: 'unknown', reason: 'dc.test: ECONNREFUSED', searches };
+      const accounts = fake.accounts.filter((account) => assertions.some((one) => holds(account, one, domains)));
+      const answer: Located = { kind: 'answered', accounts, searches };
+      if (fake.mood === 'held') await new Promise<void>((go) => held.push(go));
+      return answer;
+    },
+    async ntAuth(): Promise<NtAuth> {
+      if (fake.ntAuthMood === 'silent') return { kind: 'unknown', reason: 'never read' };
+      return { kind: 'read', issuers: fake.issuers, readAt: 0 as Instant, server: 'dc.test' };
+    },
+    domains: async () =>
+      fake.domainsMood === 'silent' ? { kind: 'unknown', reason: 'never read' } : { kind: 'read', domains },
+    health: async () => [],
+    close: async () => {},
+    release() {
+      for (const go of held.splice(0)) go();
+    },
+  };
+  return fake;
+}
+
+function holds(account: Account, assertion: Assertion, domains: readonly DomainNames[]): boolean {
+  const same = (stored: string) => fold(stored) === fold(assertion.value);
+  if (assertion.attribute === 'sAMAccountName') {
+    const domain = domains.find(({ dnsName }) => dnsName === assertion.domain);
+    return same(account.samAccountName) && domain?.netbiosName === account.domain;
+  }
+  if (assertion.attribute === 'altSecurityIdentities') return account.altSecurityIdentities.some(same);
+  if (assertion.attribute === 'servicePrincipalName') return account.servicePrincipalNames.some(same);
+  return account.upn !== null && same(account.upn);
+}
+
+export interface AccountFacts extends Partial<
+  Omit<Account, 'sid' | 'dn' | 'readAt' | 'expires' | 'whenCreated' | 'name'>
+> {
+  /** `LAB\alice`. */
+  readonly name: string;
+  /** The last part of the SID. */
+  readonly rid?: number;
+  readonly sid?: string;
+  /** ISO 8601, or null. */
+  readonly expires?: string | null;
+  readonly whenCreated?: string | null;
+  readonly readAt?: number;
+}
+
+export const labSid = 'S-1-5-21-1111111111-2222222222-3333333333';
+
+/** A user, or a computer where the name ends in `$`; everything can be said otherwise. */
+export function fakeAccount(facts: AccountFacts): Account {
+  const { name, rid = 1105, sid, expires = null, whenCreated = '2020-01-01T00:00:00Z', readAt = 0, ...rest } = facts;
+  const [domain = '', samAccountName = ''] = name.split('\\');
+  const computer = samAccountName.endsWith('$');
+  return {
+    name,
+    domain,
+    samAccountName,
+    sid: (sid ?? `${labSid}-${rid}`) as Sid,
+    dn: `CN=${samAccountName},DC=lab,DC=example,DC=test` as Dn,
+    guid: String(rid).padStart(32, '0'),
+    upn: null,
+    kind: computer ? 'computer' : 'user',
+    userAccountControl: computer ? 0x1000 : 0x200,
+    disabled: false,
+    locked: false,
+    altSecurityIdentities: [],
+    servicePrincipalNames: [],
+    dnsHostName: null,
+    server: 'dc.test',
+    ...rest,
+    expires: instantOf(expires),
+    whenCreated: instantOf(whenCreated),
+    readAt: readAt as Instant,
+  };
+}
+
+function instantOf(iso: string | null): Instant | null {
+  return iso === null ? null : (Date.parse(iso) as Instant);
+}
