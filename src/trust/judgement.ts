@@ -16,6 +16,9 @@ export interface JudgeSettings {
   readonly allowCaAsClient: boolean;
 }
 
+/** `any` looks at no usage at all; `serverAuth` is for certificates of servers that we ourselves contact. */
+export type Purpose = 'clientAuth' | 'serverAuth' | 'any';
+
 /** One thing that was tried and led nowhere. */
 export interface DeadEnd {
   /** Position in the attempted path, 0 is the leaf. */
@@ -30,9 +33,12 @@ export interface DeadEnd {
 export interface TrustedPath {
   /** Leaf first, trust anchor last. */
   readonly certificates: readonly Certificate[];
-  /** The certificate that issued the leaf; the anchor itself when the path has length two. */
+  /** The certificate that issued the leaf: the anchor when the path has length two, the leaf when it is itself an anchor. */
   readonly issuer: Certificate;
-  /** The path is only good inside this window (all notBefore and notAfter of the path), both ends included. */
+  /**
+   * The path is only good inside this window (all notBefore and notAfter of the path), both ends included. The last is
+   * the last millisecond of the second that notAfter names.
+   */
   readonly validFrom: Instant;
   readonly validUntil: Instant;
 }
@@ -47,4 +53,23 @@ export interface TrustStore {
   readonly intermediates: readonly Certificate[];
   /** Changes whenever a root, an intermediate or their role changes; part of ticket keys and cache keys. */
   readonly digest: Digest;
+  /** One sentence for each oddity that somebody should know of before serving. */
+  readonly warnings: readonly string[];
+  isAnchor(certificate: Certificate): boolean;
+  /** All anchors and intermediates, for finding issuers. */
+  readonly issuers: IssuerIndex;
+  /** Signatures between CA certificates that were verified for an accepted path. */
+  readonly links: VerifiedLinks;
+}
+
+/** Certificates by subject and by subject key identifier. */
+export interface IssuerIndex {
+  /** Those whose subject is the issuer of `child`, in groups from the likeliest to the least likely. */
+  issuersOf(child: Certificate): readonly (readonly Certificate[])[];
+}
+
+/** Bounded; forgetting a link costs one signature check. */
+export interface VerifiedLinks {
+  has(child: Certificate, issuer: Certificate): boolean;
+  add(child: Certificate, issuer: Certificate): void;
 }

@@ -1,0 +1,45 @@
+/**
+ * Whether each issuer of a path may issue what it issued: basicConstraints, pathLenConstraint and keyCertSign (RFC 5280
+ * sections 4.2.1.3, 4.2.1.9, 6.1.4 (k) to (n)). Names and usages that it may certify are checked elsewhere.
+ */
+import type { Certificate } from '../x509/certificate.ts';
+import { isEmptyName } from '../x509/name.ts';
+import { isSelfIssued } from './authority-role.ts';
+import type { RefusalCode } from './finding.ts';
+
+export interface IssuingFault {
+  readonly code: RefusalCode;
+  readonly detail: string;
+}
+
+/** @param depth of the issuer in the path, at least 1 */
+export function findIssuingFaults(path: readonly Certificate[], depth: number): readonly IssuingFault[] {
+  const issuer = path[depth];
+  if (issuer === undefined) return [];
+  const { extensions, subject } = issuer;
+  const faults: IssuingFault[] = [];
+  const refuse = (code: RefusalCode, detail: string) => faults.push({ code, detail });
+
+  if (!isAuthority(issuer, depth === path.length - 1)) refuse('basicConstraints', notCa(issuer));
+  if (extensions.keyUsage?.keyCertSign === false)
+    refuse('basicConstraints', 'its keyUsage lacks keyCertSign, so it may not sign certificates');
+  // Section 4.1.2.6: whoever issues has a name; otherwise every certificate with an empty issuer would chain to it.
+  if (isEmptyName(subject)) refuse('certificateMalformed', 'a CA certificate with an empty subject');
+
+  const below = path.slice(1, depth).filter((certificate) => !isSelfIssued(certificate)).length;
+  const allowed = extensions.basicConstraints?.pathLength ?? null;
+  if (allowed !== null && below > allowed)
+    refuse('basicConstraints', `its pathLenConstraint is ${allowed}, but ${below} CA certificates follow it`);
+  return faults;
+}
+
+/** Section 6.1.4 (k): versions 1 and 2 cannot say it; an anchor of theirs is a CA because it was configured as one. */
+function isAuthority({ version, extensions }: Certificate, isAnchor: boolean): boolean {
+  return version === 3 ? extensions.basicConstraints?.ca === true : isAnchor;
+}
+
+function notCa({ version, extensions }: Certificate): string {
+  if (version !== 3) return `a version ${version} certificate below the root cannot be a CA's`;
+  if (extensions.basicConstraints === null) return 'not a CA certificate: it has no basicConstraints';
+  return 'not a CA certificate: its basicConstraints say cA FALSE';
+}

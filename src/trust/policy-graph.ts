@@ -1,0 +1,162 @@
+/**
+ * Certificate policies (RFC 5280 sections 6.1.2 to 6.1.5): whether a path is valid under some policy where one is
+ * demanded. The valid policy tree of the RFC is kept as one set of policies for each level with links to the level
+ * above, because the tree itself grows exponentially with mappings (CVE-2023-0464) and the sets do not.
+ *
+ * A root's policy extensions count like those of any certificate; a root without them restricts nothing.
+ */
+import type { Certificate } from '../x509/certificate.ts';
+import { oids } from '../x509/oid.ts';
+import { isSelfIssued } from './authority-role.ts';
+
+/** The inputs (c), (e), (f) and (g) of RFC 5280 section 6.1.1. */
+export interface PolicyRequirements {
+  readonly acceptable: ReadonlySet<string>;
+  readonly explicitPolicy: boolean;
+  readonly inhibitMapping: boolean;
+  readonly inhibitAnyPolicy: boolean;
+}
+
+export interface PolicyFault {
+  readonly depth: number;
+  readonly detail: string;
+}
+
+export const anyPolicy: PolicyRequirements = {
+  acceptable: new Set([oids.anyPolicy]),
+  explicitPolicy: false,
+  inhibitMapping: false,
+  inhibitAnyPolicy: false,
+};
+
+/** @param path leaf first, anchor last */
+export function findPolicyFault(path: readonly Certificate[], required: PolicyRequirements): PolicyFault | null {
+  const anchorDepth = path.length - 1;
+  const anchor = path[anchorDepth];
+  if (anchor === undefined || anchorDepth === 0) return null;
+  // 6.1.2 (d) to (f): what is counted down; n + 1 never reaches zero.
+  const never = anchorDepth + 1;
+  const counters: Counters = {
+    explicitPolicy: required.explicitPolicy ? 0 : never,
+    policyMapping: required.inhibitMapping ? 0 : never,
+    inhibitAnyPolicy: required.inhibitAnyPolicy ? 0 : never,
+  };
+  const levels: Level[] = [];
+  let level: Level = { policies: new Map(), any: true };
+
+  for (let depth = anchorDepth; depth >= 0; depth -= 1) {
+    const certificate = path[depth];
+    if (certificate === undefined) break;
+    const isAnchor = depth === anchorDepth;
+    const isLeaf = depth === 0;
+    if (!isAnchor || certificate.extensions.certificatePolicies !== null)
+      restrict(level, certificate, counters.inhibitAnyPolicy > 0 || (!isLeaf && isSelfIssued(certificate)));
+    levels.push(level);
+    if (counters.explicitPolicy === 0 && isEmpty(level))
+      return { depth, detail: 'an explicit policy is required and none is valid up to here' };
+    if (isLeaf) {
+      countLeaf(counters, certificate);
+    } else {
+      if (mapsAnyPolicy(certificate)) return { depth, detail: 'policyMappings maps anyPolicy, which is forbidden' };
+      level = mapped(level, certificate, counters.policyMapping > 0);
+      count(counters, certificate, !isAnchor && !isSelfIssued(certificate));
+    }
+  }
+
+  if (counters.explicitPolicy > 0) return null;
+  if (isAcceptable(levels, required.acceptable)) return null;
+  return { depth: 0, detail: 'an explicit policy is required and none of the acceptable ones is valid for this path' };
+}
+
+interface Counters {
+  explicitPolicy: number;
+  policyMapping: number;
+  inhibitAnyPolicy: number;
+}
+
+/** The policies valid at one depth: for each the policies one level up it stems from; none when it stems from anyPolicy. */
+interface Level {
+  readonly policies: Map<string, Set<string>>;
+  any: boolean;
+}
+
+function isEmpty({ policies, any }: Level): boolean {
+  return policies.size === 0 && !any;
+}
+
+/** 6.1.3 (d) and (e). */
+function restrict(level: Level, { extensions }: Certificate, anyAllowed: boolean): void {
+  const asserted = new Set((extensions.certificatePolicies ?? []).map(({ oid }) => oid));
+  const stemsFromAny = level.any;
+  if (!(asserted.has(oids.anyPolicy) && anyAllowed)) {
+    level.any = false;
+    for (const policy of level.policies.keys()) if (!asserted.has(policy)) level.policies.delete(policy);
+  }
+  if (!stemsFromAny) return;
+  for (const policy of asserted)
+    if (policy !== oids.anyPolicy && !level.policies.has(policy)) level.policies.set(policy, new Set());
+}
+
+/** 6.1.4 (a). */
+function mapsAnyPolicy({ extensions }: Certificate): boolean {
+  const maps = extensions.policyMappings ?? [];
+  return maps.some((map) => map.issuerDomain === oids.anyPolicy || map.subjectDomain === oids.anyPolicy);
+}
+
+/** 6.1.4 (b): the level that the next certificate is held against. */
+function mapped(level: Level, { extensions }: Certificate, mappingAllowed: boolean): Level {
+  const maps = extensions.policyMappings ?? [];
+  const next: Level = { policies: new Map(), any: level.any };
+  const stem = (policy: string, parent: string) => {
+    const parents = next.policies.get(policy);
+    if (parents === undefined) next.policies.set(policy, new Set([parent]));
+    else parents.add(parent);
+  };
+  const translated = new Set(maps.map(({ issuerDomain }) => issuerDomain));
+  for (const policy of translated) {
+    if (!mappingAllowed) level.policies.delete(policy);
+    else if (level.any && !level.policies.has(policy)) level.policies.set(policy, new Set());
+  }
+  for (const { issuerDomain, subjectDomain } of maps)
+    if (level.policies.has(issuerDomain)) stem(subjectDomain, issuerDomain);
+  for (const policy of level.policies.keys()) if (!translated.has(policy)) stem(policy, policy);
+  return next;
+}
+
+/** 6.1.4 (h) to (j). An anchor counts nothing down: it is no certificate of the path in the sense of section 6.1. */
+function count(counters: Counters, { extensions }: Certificate, countsDown: boolean): void {
+  if (countsDown) {
+    counters.explicitPolicy = Math.max(0, counters.explicitPolicy - 1);
+    counters.policyMapping = Math.max(0, counters.policyMapping - 1);
+    counters.inhibitAnyPolicy = Math.max(0, counters.inhibitAnyPolicy - 1);
+  }
+  const { policyConstraints, inhibitAnyPolicy } = extensions;
+  counters.explicitPolicy = Math.min(counters.explicitPolicy, policyConstraints?.requireExplicitPolicy ?? Infinity);
+  counters.policyMapping = Math.min(counters.policyMapping, policyConstraints?.inhibitPolicyMapping ?? Infinity);
+  counters.inhibitAnyPolicy = Math.min(counters.inhibitAnyPolicy, inhibitAnyPolicy ?? Infinity);
+}
+
+/** 6.1.5 (a) and (b). */
+function countLeaf(counters: Counters, { extensions }: Certificate): void {
+  counters.explicitPolicy = Math.max(0, counters.explicitPolicy - 1);
+  if (extensions.policyConstraints?.requireExplicitPolicy === 0) counters.explicitPolicy = 0;
+}
+
+/** 6.1.5 (g): whether a policy of the leaf goes back to one that the caller accepts, in the terms of the anchor. */
+function isAcceptable(levels: readonly Level[], acceptable: ReadonlySet<string>): boolean {
+  const last = levels.at(-1);
+  if (last === undefined || isEmpty(last)) return false;
+  if (last.any || acceptable.has(oids.anyPolicy)) return true;
+  let reached = new Set(last.policies.keys());
+  for (const { policies } of levels.toReversed()) {
+    const parents = new Set<string>();
+    for (const policy of reached) {
+      const origins = policies.get(policy);
+      if (origins === undefined) continue;
+      if (origins.size === 0 && acceptable.has(policy)) return true;
+      for (const origin of origins) parents.add(origin);
+    }
+    reached = parents;
+  }
+  return false;
+}
