@@ -1,7 +1,10 @@
 /**
  * What forwarding takes and gives. Mapping rules and TLS are unknown here.
  */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Readable } from 'node:stream';
 import type { Millis } from '../base/brand.ts';
+import type { Verdict } from '../base/verdict.ts';
 
 export type DialectName = 'remote-user' | 'arr';
 
@@ -26,7 +29,80 @@ export interface UpstreamSettings {
   readonly headersTimeout: Millis;
   /** Between two pieces of the answer's body; 0: none (server-sent events). */
   readonly bodyTimeout: Millis;
+  /** How long a request may wait in the queue before the answer is 503; absent: as long as `connectTimeout`. */
+  readonly queueTimeout?: Millis;
+  /** Path of a Unix socket to connect to; `origin` then only gives scheme and host. */
+  readonly socketPath?: string;
+  /** How an https origin is trusted and how we show ourselves to it; absent: Node's own roots, no certificate. */
+  readonly tls?: UpstreamTls;
+}
+
+export interface UpstreamTls {
+  /** PEM; replaces the roots that come with Node. */
+  readonly ca?: string;
+  /** The name the backend's certificate must have and that is sent as SNI; absent: the origin's host. */
+  readonly serverName?: string;
+  /** PEM: the gateway's own client certificate. */
+  readonly certificate?: { readonly cert: string; readonly key: string };
 }
 
 /** Flat list of name, value, name, value, as undici and node:http take it. */
 export type FlatHeaders = readonly string[];
+
+/** What forwarding needs of a request; `IncomingMessage` has it, and so has `Http2ServerRequest`. */
+export interface ClientRequest extends Readable {
+  readonly httpVersionMajor: number;
+  readonly httpVersionMinor: number;
+  /** Everything has arrived. */
+  readonly complete: boolean;
+  readonly aborted: boolean;
+  readonly socket: IncomingMessage['socket'];
+}
+
+/** What forwarding needs of the answer to an HTTP/2 request; `Http2ServerResponse` has it. */
+export interface StreamResponse {
+  readonly stream: {
+    readonly destroyed: boolean;
+    readonly closed: boolean;
+    readonly writableFinished: boolean;
+    readonly endAfterHeaders: boolean;
+    respond(headers: readonly string[], options: { readonly waitForTrailers: boolean }): void;
+    additionalHeaders(headers: Record<string, string | string[]>): void;
+    close(code: number): void;
+    destroy(error: Error): unknown;
+    on(event: 'close' | 'drain', listener: () => void): unknown;
+    removeListener(event: 'close' | 'drain', listener: () => void): unknown;
+  };
+  readonly headersSent: boolean;
+  write(chunk: Uint8Array): boolean;
+  end(): unknown;
+  addTrailers(trailers: Record<string, string | string[]>): void;
+  writeContinue(): unknown;
+}
+
+export type ClientResponse = ServerResponse | StreamResponse;
+
+/** `none`, the number of octets, or `chunked` where only the end of the body tells. */
+export type BodyLength = number | 'none' | 'chunked';
+
+export interface ForwardLimits {
+  /** Octets of the largest body that is passed on; 0: no limit. Beyond: `bodyTooLarge`. */
+  readonly maximumBody: number;
+  /** How long and how many octets of a body are still read after the upstream has answered without wanting it. */
+  readonly lingerTimeout: Millis;
+  readonly lingerBytes: number;
+}
+
+export type ForwardResult =
+  /** The whole answer is with the client's system. `bytes` counts the body. */
+  | { readonly kind: 'answered'; readonly status: number; readonly bytes: number }
+  /** Nothing was sent: the caller answers. */
+  | { readonly kind: 'refused'; readonly verdict: Verdict }
+  /** Ended in the middle; `status` is 0 where the answer had not begun. The connection or stream is gone. */
+  | {
+      readonly kind: 'aborted';
+      readonly by: 'client' | 'upstream';
+      readonly status: number;
+      readonly bytes: number;
+      readonly reason: string;
+    };

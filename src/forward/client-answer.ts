@@ -1,0 +1,99 @@
+/**
+ * Writing to a client: the few places where HTTP/1.1 and HTTP/2 differ. It decides nothing about what is written.
+ */
+import type { ServerResponse } from 'node:http';
+import type { AnswerHead } from './answer-head.ts';
+import { isFieldValue } from './field-syntax.ts';
+import type { ClientRequest, ClientResponse, StreamResponse } from './forward-contract.ts';
+
+export function isStream(response: ClientResponse): response is StreamResponse {
+  return 'stream' in response;
+}
+
+/** Nobody is there to answer any more. */
+export function isGone(request: ClientRequest, response: ClientResponse): boolean {
+  if (isStream(response)) return response.stream.destroyed || response.stream.closed;
+  return response.destroyed || request.socket.destroyed;
+}
+
+/**
+ * Calls `listener` when the exchange with the client has ended, well or badly.
+ *
+ * Three sources, because none is complete: the response's `close` does not come to a HEAD request over HTTP/2 that ends
+ * early, nor to a pipelined response whose turn has not come.
+ */
+export function onClientClose(request: ClientRequest, response: ClientResponse, listener: () => void): void {
+  if (isStream(response)) {
+    response.stream.on('close', listener);
+    return;
+  }
+  response.on('close', listener);
+  if (response.socket === null) onSocketClose(request.socket, response, listener);
+}
+
+export function onceDrained(response: ClientResponse, listener: () => void): void {
+  const source = isStream(response) ? response.stream : response;
+  const drained = () => {
+    source.removeListener('drain', drained);
+    listener();
+  };
+  source.on('drain', drained);
+}
+
+export function wasFlushed(response: ClientResponse): boolean {
+  return isStream(response) ? response.stream.writableFinished : response.writableFinished;
+}
+
+/** @throws what node:http and node:http2 throw at a head they do not accept; nothing has been sent then */
+export function writeHead(response: ClientResponse, status: number, reason: string, head: AnswerHead): void {
+  if (isStream(response)) {
+    response.stream.respond([':status', String(status), ...head.headers], { waitForTrailers: !head.sized });
+  } else {
+    response.writeHead(status, reason !== '' && isFieldValue(reason) ? reason : undefined, head.headers);
+  }
+}
+
+/** Sends the head on its own, for an answer whose body keeps the client waiting (server-sent events). */
+export function flushHead(response: ClientResponse): void {
+  if (!isStream(response)) response.flushHeaders();
+}
+
+export function writeHints(response: ClientResponse, hints: Record<string, string | string[]>): void {
+  if (response.headersSent) return;
+  if (isStream(response)) response.stream.additionalHeaders({ ':status': '103', ...hints });
+  else response.writeInformation(103, hints);
+}
+
+/**
+ * An answer that broke off must look broken: no last chunk, no END_STREAM. (`stream.close` ends the stream before it
+ * resets it, and END_STREAM goes out first.)
+ */
+export function cutOff(response: ClientResponse): void {
+  if (isStream(response)) response.stream.destroy(new Error('the upstream broke off its answer'));
+  else response.destroy();
+}
+
+/** Ends the answer and the connection: the rest of the request's body is not wanted. */
+export function endConnection(request: ClientRequest, response: ServerResponse): void {
+  response.end(() => request.socket.destroySoon());
+}
+
+/** RFC 9113 section 7. */
+export const noError = 0;
+
+/** One listener per socket, however many responses wait in its pipeline. */
+const waiting = new WeakMap<object, Map<object, () => void>>();
+
+function onSocketClose(socket: ClientRequest['socket'], response: ServerResponse, listener: () => void): void {
+  let listeners = waiting.get(socket);
+  if (listeners === undefined) {
+    const fresh = new Map<object, () => void>();
+    listeners = fresh;
+    waiting.set(socket, fresh);
+    socket.once('close', () => {
+      for (const call of fresh.values()) call();
+    });
+  }
+  listeners.set(response, listener);
+  response.once('close', () => listeners.delete(response));
+}
