@@ -10,9 +10,11 @@ export const verdictCodes = [
   'anonymous',
   'authorised',
   'notJudged',
+  'trusted',
   // the request itself
   'badRequest',
   'bodyTooLarge',
+  'clientClosed',
   'expectationFailed',
   'hostMismatch',
   'methodNotAllowed',

@@ -16,9 +16,9 @@ export type AnonymousRule = 'disabled' | 'fallback' | 'suppressesMapping';
 
 /** The effective rule of one location, inheritance done. */
 export interface LocationSettings {
-  /** Canonical path as configured, `/` or `/payroll`; matched by whole segments unless `exact`. */
+  /** Canonical path as configured, `/` or `/payroll`; matched by whole segments, in any spelling unless `exact`. */
   readonly path: string;
-  /** True where the location loosens its parent: then only this very path matches. */
+  /** True where the location loosens its parent: then only paths that begin with this very spelling fall under it. */
   readonly exact: boolean;
   readonly access: AccessRule;
   readonly anonymous: AnonymousRule;

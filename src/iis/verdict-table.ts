@@ -37,6 +37,13 @@ const table: Readonly<Record<VerdictCode, Row>> = {
   anonymous: row(200, 0, 0, 'info', 'Served without an identity.'),
   authorised: row(200, 0, 0, 'info', 'The certificate is good, its account was found and may pass.'),
   notJudged: row(200, 0, 0, 'info', 'The certificate was read; there is no trust configuration to judge it by.'),
+  trusted: row(
+    200,
+    0,
+    0,
+    'info',
+    'The chain of the certificate is good; it was not asked which account it belongs to.',
+  ),
 
   badRequest: row(400, 0, 87, 'info', 'The request is not valid HTTP.'),
   bodyTooLarge: row(
@@ -46,6 +53,7 @@ const table: Readonly<Record<VerdictCode, Row>> = {
     'info',
     'The request body is larger than this server reads before it has the client certificate.',
   ),
+  clientClosed: row(400, 0, 64, 'info', 'The client left before it had its answer.'),
   expectationFailed: row(417, 0, 0, 'info', 'The Expect header asks for something this server does not do.'),
   hostMismatch: row(400, 0, 87, 'info', 'The request names more than one host.'),
   methodNotAllowed: row(405, 0, 0, 'info', 'The method is not served here.'),

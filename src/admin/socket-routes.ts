@@ -1,0 +1,63 @@
+/**
+ * The routes of the admin socket: explain a certificate against the running setup, look at live state, drop cached identities.
+ */
+import type { FastifyInstance } from 'fastify';
+import type { Gateway } from '../gateway/gateway.ts';
+import { parseCertificate } from '../x509/certificate.ts';
+import { readCertificates } from '../x509/pem.ts';
+import { explain } from './explain.ts';
+
+interface ExplainQuery {
+  readonly binding?: string;
+  readonly host?: string;
+  readonly path?: string;
+}
+
+const explainSchema = {
+  querystring: {
+    type: 'object',
+    additionalProperties: false,
+    properties: {
+      binding: { type: 'string', maxLength: 300 },
+      host: { type: 'string', maxLength: 300 },
+      path: { type: 'string', maxLength: 8192 },
+    },
+  },
+};
+
+export function addSocketRoutes(app: FastifyInstance, gateway: Gateway): void {
+  const { setup } = gateway;
+  // A certificate comes as text (PEM, base64) or as DER, whatever its Content-Type says.
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
+
+  app.post<{ Querystring: ExplainQuery; Body: unknown }>(
+    '/explain',
+    { schema: explainSchema },
+    async (request, reply) => {
+      const read = readCertificates(Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0));
+      if (read.kind !== 'read') return reply.code(400).send({ error: `line ${read.line}: ${read.reason}` });
+      const chain = read.blocks.map(({ der }) => der);
+      const parsed = parseCertificate(chain[0] ?? Buffer.alloc(0));
+      if (parsed.kind !== 'parsed') return reply.code(400).send({ error: `byte ${parsed.offset}: ${parsed.reason}` });
+      const { binding = null, host = null, path = '/' } = request.query;
+      return explain({ leaf: parsed.certificate, chain, binding, host, path, offline: false }, setup);
+    },
+  );
+
+  app.get('/status', async () => ({
+    generation: setup.generation,
+    source: setup.settings.source,
+    labOnly: setup.settings.labOnly,
+    addresses: gateway.addresses(),
+    connections: gateway.connectionCount(),
+    caches: { mapping: setup.mapper?.size ?? 0, certificates: setup.judge.size },
+    directory: (await setup.directory?.health()) ?? [],
+  }));
+
+  app.delete<{ Querystring: { readonly sid?: string } }>('/cache/mapping', async (request) => {
+    const dropped = setup.mapper?.forget(request.query.sid) ?? 0;
+    await gateway.recheck();
+    return { dropped };
+  });
+}

@@ -1,0 +1,98 @@
+/**
+ * `dsmapper check`: loads everything, contacts everything, serves nothing. Exit 2: the configuration is wrong; 1: findings; 3: a system
+ * does not answer.
+ */
+import { systemClock } from '../base/clock.ts';
+import { describeRules } from '../config/describe.ts';
+import { createMetrics, silentGauges } from '../gateway/metrics.ts';
+import type { Settings } from '../gateway/settings.ts';
+import type { Setup } from '../gateway/setup.ts';
+import { createSetup } from '../gateway/setup.ts';
+import { loadFile } from './configuration.ts';
+import type { ExitCode } from './program.ts';
+import { printable, terminal } from './terminal.ts';
+
+export interface CheckOptions {
+  readonly config: string;
+  readonly offline?: boolean;
+  readonly json?: boolean;
+}
+
+/** One system that was contacted. */
+export interface Contact {
+  readonly what: string;
+  readonly answers: boolean;
+  readonly detail: string;
+}
+
+export async function check(options: CheckOptions): Promise<ExitCode> {
+  const settings = await loadFile(options.config);
+  const contacts = options.offline === true ? [] : await contactAll(settings);
+  if (options.json === true)
+    terminal.json({ source: settings.source, rules: describeRules(settings), warnings: settings.warnings, contacts });
+  else report(settings, contacts);
+  return contacts.every(({ answers }) => answers) ? 0 : 3;
+}
+
+async function contactAll(settings: Settings): Promise<readonly Contact[]> {
+  const setup = createSetup(settings, 1, {
+    clock: systemClock,
+    random: Math.random,
+    metrics: createMetrics(silentGauges),
+  });
+  try {
+    return [...(await contactDirectory(setup)), ...(await contactUpstreams(setup))];
+  } finally {
+    await setup.close();
+  }
+}
+
+async function contactDirectory({ directory, settings }: Setup): Promise<readonly Contact[]> {
+  if (directory === null) return [];
+  const [domains, ntAuth] = await Promise.all([directory.domains(), directory.ntAuth()]);
+  const controllers = await directory.health();
+  const names =
+    domains.kind === 'read'
+      ? domains.domains.map(({ dnsName, netbiosName }) => `${netbiosName} (${dnsName})`).join(', ')
+      : domains.reason;
+  const issuers = ntAuth.kind === 'read' ? `${ntAuth.issuers.size} issuers, read from ${ntAuth.server}` : ntAuth.reason;
+  const empty = ntAuth.kind === 'read' && ntAuth.issuers.size === 0 && settings.mapping.requireNtAuth;
+  return [
+    ...controllers.map(({ domain, url, state, reason }) => ({
+      what: `controller ${url} of ${domain}`,
+      answers: state === 'up',
+      detail: state === 'up' ? 'up' : reason,
+    })),
+    { what: 'domains of the forest', answers: domains.kind === 'read', detail: names },
+    {
+      what: 'NTAuth',
+      answers: ntAuth.kind === 'read',
+      detail: empty
+        ? `${issuers}: nobody can be mapped; publish the issuing CA (certutil -dspublish NTAuthCA)`
+        : issuers,
+    },
+  ];
+}
+
+async function contactUpstreams(setup: Setup): Promise<readonly Contact[]> {
+  return Promise.all(
+    [...setup.upstreams()].map(async (upstream) => {
+      const reason = await upstream.probe();
+      return { what: `upstream ${upstream.origin}`, answers: reason === null, detail: reason ?? 'answers' };
+    }),
+  );
+}
+
+function report(settings: Settings, contacts: readonly Contact[]): void {
+  const { paint } = terminal;
+  terminal.line(paint('bold', `${settings.source} is valid`));
+  for (const line of describeRules(settings))
+    terminal.line(typeof line === 'string' ? line : printable(JSON.stringify(line)));
+  for (const warning of settings.warnings) terminal.warn(warning);
+  if (contacts.length > 0) terminal.line();
+  for (const { what, answers, detail } of contacts) {
+    terminal.line(
+      `${answers ? paint('green', 'ok  ') : paint('red', 'FAIL')} ${printable(what)}: ${printable(detail)}`,
+    );
+  }
+}

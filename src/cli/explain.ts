@@ -1,0 +1,140 @@
+/**
+ * `dsmapper explain`: the story of one certificate, told by the flow itself.
+ */
+import type { AccountMatch, Explanation } from '../admin/explain.ts';
+import { exitCodeOf, explain, explainAlone, matchAccount } from '../admin/explain.ts';
+import type { Instant } from '../base/brand.ts';
+import type { Clock } from '../base/clock.ts';
+import { systemClock } from '../base/clock.ts';
+import { Failure } from '../base/failure.ts';
+import { createMetrics, silentGauges } from '../gateway/metrics.ts';
+import { createSetup } from '../gateway/setup.ts';
+import { answerOf, isGood, statusText } from '../iis/verdict-table.ts';
+import { defaultMappingSettings } from '../mapping/mapper-contract.ts';
+import { certificateLines } from './cert.ts';
+import type { ReadChain } from './configuration.ts';
+import { loadFile, readChain } from './configuration.ts';
+import type { ExitCode } from './program.ts';
+import { printable, table, terminal } from './terminal.ts';
+
+export interface ExplainOptions {
+  readonly config?: string;
+  readonly binding?: string;
+  readonly host?: string;
+  readonly path: string;
+  readonly at?: string;
+  readonly account?: string;
+  readonly offline?: boolean;
+  readonly json?: boolean;
+}
+
+export async function explainCommand(
+  file: string,
+  chainFile: string | null,
+  options: ExplainOptions,
+): Promise<ExitCode> {
+  const clock = clockAt(options.at);
+  const read = await readChain(file, chainFile);
+  const { explanation, match } =
+    options.config === undefined
+      ? { explanation: explainAlone(read.leaf, defaultMappingSettings), match: null }
+      : await withConfiguration(options.config, read, options, clock);
+  if (options.json === true) terminal.json(match === null ? explanation : { ...explanation, asked: match });
+  else for (const line of storyOf(explanation, match)) terminal.line(line);
+  if (explanation.verdict.code === 'directoryUnavailable') return 3;
+  return exitCodeOf(explanation);
+}
+
+async function withConfiguration(config: string, read: ReadChain, options: ExplainOptions, clock: Clock) {
+  const settings = await loadFile(config);
+  const offline = options.offline === true;
+  const used = offline ? { ...settings, directory: null } : settings;
+  const setup = createSetup(used, 1, { clock, random: Math.random, metrics: createMetrics(silentGauges) });
+  try {
+    const question = {
+      ...read,
+      binding: options.binding ?? null,
+      host: options.host ?? null,
+      path: options.path,
+      offline,
+    };
+    const explanation = await explain(question, setup);
+    const match =
+      options.account === undefined || offline ? null : await matchAccount(read.leaf, options.account, setup);
+    return { explanation, match };
+  } finally {
+    await setup.close();
+  }
+}
+
+/** @throws Failure when the text is not an instant with a zone */
+function clockAt(text: string | undefined): Clock {
+  if (text === undefined) return systemClock;
+  const instant = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(?::\d{2}(?:\.\d{1,3})?)?(?:Z|[+-]\d{2}:\d{2})$/.test(text)
+    ? Date.parse(text)
+    : Number.NaN;
+  if (Number.isNaN(instant)) {
+    throw new Failure(`--at ${text} is not an instant`, {
+      code: 'flag',
+      hint: 'write it as 2026-11-22T17:33:00Z',
+      exitCode: 2,
+    });
+  }
+  return { now: () => instant as Instant, monotonic: systemClock.monotonic };
+}
+
+function storyOf(explanation: Explanation, match: AccountMatch | null): readonly string[] {
+  const { certificate, candidates, steps, account, headers, verdict } = explanation;
+  const { paint } = terminal;
+  const answer = answerOf(verdict.code, 'safe');
+  const lines = [
+    paint('bold', 'Certificate'),
+    ...indented(certificateLines(certificate)),
+    '',
+    paint('bold', 'Looked for'),
+  ];
+  if (candidates.length === 0) lines.push('  nothing: the certificate names no account in any way');
+  for (const { method, value, strength, used, why } of candidates) {
+    lines.push(`  ${used ? '+' : '-'} ${method} (${strength}): ${printable(value)}`, `      ${printable(why)}`);
+  }
+  lines.push(
+    '',
+    paint('bold', 'Steps'),
+    ...table(
+      steps.map(({ step, outcome, detail }) => [step, outcome, printable(detail)]),
+      '  ',
+    ),
+  );
+  if (account !== null)
+    lines.push('', paint('bold', 'Account'), `  ${printable(account.name)}  ${account.sid}  ${printable(account.dn)}`);
+  if (match !== null) lines.push('', ...matchLines(match));
+  if (headers.length > 0)
+    lines.push(
+      '',
+      paint('bold', 'Headers to the backend'),
+      ...headers.map(([name, value]) => `  ${name}: ${printable(value)}`),
+    );
+  const status = verdict.code === 'notJudged' || verdict.code === 'trusted' ? '' : ` ${statusText(answer)}`;
+  lines.push(
+    '',
+    `${paint(isGood(verdict.code) ? 'green' : 'red', `${verdict.code}${status}`)}: ${printable(verdict.text)}`,
+  );
+  return lines;
+}
+
+function matchLines(match: AccountMatch): readonly string[] {
+  const head = terminal.paint('bold', `Values of ${printable(match.name)}`);
+  if (match.problem !== null) return [head, `  ${printable(match.problem)}`];
+  if (match.values.length === 0) return [head, '  the account has no altSecurityIdentities'];
+  return [
+    head,
+    ...match.values.map(
+      ({ value, method }) =>
+        `  ${method === null ? '-' : '+'} ${printable(value)}  ${method ?? 'matches nothing of this certificate'}`,
+    ),
+  ];
+}
+
+function indented(lines: readonly string[]): readonly string[] {
+  return lines.map((line) => `  ${line}`);
+}

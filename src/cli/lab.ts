@@ -1,0 +1,169 @@
+/**
+ * `dsmapper lab`: certificates, directory, backend and gateway on this machine, then commands to try. Everything it starts it ends.
+ */
+import { mkdir, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { join, relative, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { Failure } from '../base/failure.ts';
+import { labBind } from '../lab/accounts.ts';
+import type { LabControl } from '../lab/control.ts';
+import { startControl } from '../lab/control.ts';
+import type { Lab } from '../lab/lab.ts';
+import { startLab } from '../lab/lab.ts';
+import { loadFile } from './configuration.ts';
+import { curlLines } from './lab-commands.ts';
+import type { LabPorts } from './lab-configuration.ts';
+import { labConfiguration } from './lab-configuration.ts';
+import type { ExitCode } from './program.ts';
+import type { Running } from './serve.ts';
+import { start, stopSignal } from './serve.ts';
+import { terminal } from './terminal.ts';
+
+export interface LabOptions {
+  readonly folder: string;
+  readonly var: string;
+  readonly ports?: string;
+  readonly json?: boolean;
+}
+
+export interface LabRun {
+  readonly lab: Lab;
+  readonly control: LabControl;
+  readonly running: Running;
+  readonly ports: LabPorts;
+  readonly configuration: string;
+  stop(): Promise<void>;
+}
+
+export async function runLab(options: LabOptions): Promise<ExitCode> {
+  const ended = stopSignal();
+  const run = await startAll(options);
+  if (options.json === true) terminal.json(readyEvent(run));
+  else for (const line of welcome(run)) terminal.line(line);
+  await ended;
+  if (options.json !== true) terminal.note('\nstopping');
+  await run.stop();
+  return 0;
+}
+
+/** @throws Failure; nothing stays open then */
+export async function startAll(options: LabOptions): Promise<LabRun> {
+  const folder = resolve(options.var);
+  const lab = await startLab({
+    recipes: fileURLToPath(new URL('../../certs/recipes', import.meta.url)),
+    folder: resolve(options.folder),
+    now: new Date(),
+    progress: (done, total, name) =>
+      terminal.progress(done === total ? '' : `making certificates ${done}/${total}: ${name}`),
+  });
+  const open: { stop(): Promise<void> }[] = [lab];
+  const stop = async () => {
+    for (const part of open.toReversed()) await part.stop();
+  };
+  try {
+    const control = await startControl(lab.directory);
+    open.push(control);
+    const ports = await choosePorts(options.ports);
+    const configuration = join(folder, 'dsmapper.yaml');
+    await writeFiles(folder, configuration, labConfiguration(lab, ports, folder));
+    const running = await start(await loadFile(configuration));
+    open.push(running);
+    return { lab, control, running, ports, configuration, stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+async function writeFiles(folder: string, configuration: string, text: string): Promise<void> {
+  await mkdir(folder, { recursive: true });
+  await writeFile(join(folder, 'ldap-password'), labBind.password, { mode: 0o600 });
+  await writeFile(join(folder, 'megabyte.bin'), Buffer.alloc(1_048_576, 'dsmapper '));
+  await writeFile(configuration, text);
+}
+
+/** The usual ports where they are free, else others; ports that were asked for are taken as they are. */
+async function choosePorts(asked: string | undefined): Promise<LabPorts> {
+  if (asked === undefined) {
+    const [late, upFront, http, admin] = await Promise.all(
+      [8443, 9443, 8080, 9090].map(async (port) => ((await isFree(port)) ? port : freePort())),
+    );
+    return { late: late ?? 0, upFront: upFront ?? 0, http: http ?? 0, admin: admin ?? 0 };
+  }
+  const first = /^\d{1,5}$/.test(asked) ? Number(asked) : Number.NaN;
+  if (!(first >= 0 && first <= 65_532)) {
+    throw new Failure(`--ports ${asked} is not a port`, {
+      code: 'flag',
+      hint: 'give the first of four free ports, or 0',
+      exitCode: 2,
+    });
+  }
+  if (first > 0) return { late: first, upFront: first + 1, http: first + 2, admin: first + 3 };
+  return { late: await freePort(), upFront: await freePort(), http: await freePort(), admin: await freePort() };
+}
+
+async function isFree(port: number): Promise<boolean> {
+  return (await tryListen(port)) !== null;
+}
+
+async function freePort(): Promise<number> {
+  const port = await tryListen(0);
+  if (port === null)
+    throw new Failure('no free port on 127.0.0.1', { code: 'ports', hint: 'end something that listens there' });
+  return port;
+}
+
+function tryListen(port: number): Promise<number | null> {
+  return new Promise((done) => {
+    const server = createServer();
+    server.once('error', () => done(null));
+    server.listen(port, '127.0.0.1', () => {
+      const address = server.address();
+      const taken = typeof address === 'object' && address !== null ? address.port : null;
+      server.close(() => done(taken));
+    });
+  });
+}
+
+/** The line of `lab --json`; a contract. */
+function readyEvent({ lab, control, ports, running, configuration }: LabRun) {
+  const { certificates } = lab.pki;
+  return {
+    event: 'ready',
+    lateUrl: `https://127.0.0.1:${ports.late}/payroll`,
+    upFrontUrl: `https://127.0.0.1:${ports.upFront}/payroll`,
+    publicUrl: `https://127.0.0.1:${ports.late}/`,
+    httpUrl: `http://127.0.0.1:${ports.http}/`,
+    admin: `http://${running.admin.address}`,
+    socket: running.gateway.setup.settings.admin.socket,
+    roots: certificates.get('root')?.chainFile ?? null,
+    certs: Object.fromEntries(
+      [...certificates].map(([name, { chainFile, keyFile }]) => [name, { cert: chainFile, key: keyFile }]),
+    ),
+    directory: { url: lab.directory.url, searches: `${control.url}/searches` },
+    echo: lab.echo.url,
+    configuration,
+  };
+}
+
+function welcome(run: LabRun): readonly string[] {
+  const { lab, ports, running, configuration } = run;
+  const here = (path: string) => relative(process.cwd(), path) || path;
+  const made = lab.pki.made ? 'made' : 'kept from an earlier start';
+  return [
+    terminal.paint('bold', 'The gateway is up.'),
+    `  asks late (renegotiation, TLS 1.2)   https://127.0.0.1:${ports.late}`,
+    `  asks up front (TLS 1.3, HTTP/2)      https://127.0.0.1:${ports.upFront}`,
+    `  plain http                           http://127.0.0.1:${ports.http}`,
+    `  health and metrics                   http://${running.admin.address}`,
+    `  directory ${lab.directory.url}, backend ${lab.echo.url}`,
+    `  certificates in ${here(lab.pki.folder)} (${made}), configuration ${here(configuration)}, log ${here(join(resolve(configuration, '..'), 'access.log'))}`,
+    '',
+    'Try it from another terminal, in this folder:',
+    '',
+    ...curlLines(ports, here(lab.pki.folder), here(resolve(configuration, '..'))),
+    '',
+    'Ctrl-C ends everything.',
+  ];
+}

@@ -1,0 +1,60 @@
+/**
+ * How the command talks. Results go to standard output; errors, hints and progress to standard error, in lower case and without a full
+ * stop; colours only on a terminal. Text from certificates and directories is made harmless before it reaches one.
+ */
+import { stripVTControlCharacters, styleText } from 'node:util';
+import { Failure, reasonOf } from '../base/failure.ts';
+
+export type Style = Parameters<typeof styleText>[0];
+
+export interface Terminal {
+  line(text?: string): void;
+  json(value: unknown): void;
+  error(error: unknown): void;
+  warn(text: string): void;
+  note(text: string): void;
+  /** One line that is written over; nothing unless standard error is a terminal. */
+  progress(text: string): void;
+  paint(style: Style, text: string): string;
+}
+
+export const terminal: Terminal = {
+  line: (text = '') => void process.stdout.write(`${text}\n`),
+  json: (value) => void process.stdout.write(`${JSON.stringify(value)}\n`),
+  error(error) {
+    for (const line of complaintOf(error)) process.stderr.write(`${line}\n`);
+  },
+  warn: (text) => void process.stderr.write(`${styleText('yellow', 'warning:', { stream: process.stderr })} ${text}\n`),
+  note: (text) => void process.stderr.write(`${text}\n`),
+  progress(text) {
+    if (process.stderr.isTTY) process.stderr.write(`\r\u001b[K${text}`);
+  },
+  paint: (style, text) => styleText(style, text, { stream: process.stdout }),
+};
+
+function complaintOf(error: unknown): readonly string[] {
+  const label = styleText('red', 'error:', { stream: process.stderr });
+  if (!(error instanceof Failure)) return [`${label} unexpected: ${printable(reasonOf(error))}`];
+  const hint = error.hint === '' ? [] : [`${styleText('cyan', 'hint:', { stream: process.stderr })} ${error.hint}`];
+  return [`${label} ${error.message}`, ...hint];
+}
+
+/** Control characters, bidirectional overrides and line separators become visible escapes. */
+export function printable(text: string): string {
+  return stripVTControlCharacters(text).replaceAll(
+    // oxlint-disable-next-line no-control-regex
+    /[\u0000-\u001f\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
+}
+
+/** Columns padded to the widest cell. */
+export function table(rows: readonly (readonly string[])[], indent = ''): readonly string[] {
+  const widths: number[] = [];
+  for (const row of rows)
+    for (const [index, cell] of row.entries()) widths[index] = Math.max(widths[index] ?? 0, cell.length);
+  return rows.map(
+    (row) =>
+      indent + row.map((cell, index) => (index === row.length - 1 ? cell : cell.padEnd(widths[index] ?? 0))).join('  '),
+  );
+}

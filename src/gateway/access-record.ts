@@ -1,0 +1,61 @@
+/**
+ * What one request leaves in the log: verdict, account, thumbprint, timings. Never a secret, never a header's value.
+ */
+import { isoText } from '../base/clock.ts';
+import type { Verdict } from '../base/verdict.ts';
+import { thumbprintOf } from '../base/bytes.ts';
+import { answerOf } from '../iis/verdict-table.ts';
+import type { Exchange } from './exchange.ts';
+import type { Setup } from './setup.ts';
+
+/** Long paths are cut in the log, not on the way upstream. */
+const maximumPath = 2048;
+
+export function recordOf(exchange: Exchange, ending: Verdict, setup: Setup): Readonly<Record<string, unknown>> {
+  const { rule, outgoing, connection } = exchange;
+  const answer = answerOf(ending.code, setup.settings.outcomes);
+  const account = outgoing?.authorised.mapped.identity?.account ?? ending.account ?? null;
+  const names = !setup.settings.log.omitNames;
+  return {
+    time: isoText(setup.clock.now()),
+    requestId: exchange.id,
+    generation: setup.generation,
+    binding: connection.binding.name,
+    site: rule?.site.name ?? null,
+    location: rule?.location.path ?? null,
+    client: connection.remoteAddress,
+    protocol: connection.protocol,
+    http: exchange.request.httpVersion,
+    method: exchange.method,
+    path: (rule?.path.path ?? pathOnly(exchange.url)).slice(0, maximumPath),
+    status: exchange.status,
+    subStatus: answer.subStatus,
+    win32: answer.win32,
+    code: ending.code,
+    ...(answer.status >= 400 && names ? { detail: ending.detail } : {}),
+    account: names ? (account?.name ?? null) : null,
+    sid: names ? (account?.sid ?? null) : null,
+    thumbprint: thumbprint(exchange),
+    revocation: connection.presented === null ? null : 'disabled',
+    cache: outgoing?.authorised.mapped.cache ?? null,
+    ms: exchange.timings(),
+  };
+}
+
+function pathOnly(url: string): string {
+  const mark = url.indexOf('?');
+  return mark < 0 ? url : url.slice(0, mark);
+}
+
+const thumbprints = new WeakMap<object, string>();
+
+function thumbprint({ connection }: Exchange): string | null {
+  const { presented } = connection;
+  const leaf = presented?.chain[0];
+  if (presented === null || leaf === undefined) return null;
+  const known = thumbprints.get(presented);
+  if (known !== undefined) return known;
+  const made = thumbprintOf(leaf);
+  thumbprints.set(presented, made);
+  return made;
+}

@@ -1,0 +1,173 @@
+/**
+ * One request and its answer, with what is known about them on the way: id, rule, timings, body read ahead. It does what
+ * the flow asks of HTTP, and decides nothing.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
+import type { Verdict } from '../base/verdict.ts';
+import { verdict } from '../base/verdict.ts';
+import { bodyLengthOf, forward } from '../forward/dispatch.ts';
+import type { BodyLength } from '../forward/forward-contract.ts';
+import { forwardedHeaders } from '../forward/forwarded.ts';
+import type { CleanHeaders } from '../forward/sanitize.ts';
+import { answerOf, statusText } from '../iis/verdict-table.ts';
+import type { BindingSettings } from '../tls/binding.ts';
+import type { Connection } from '../tls/connection.ts';
+import type { Metrics, Stage } from './metrics.ts';
+import { stages } from './metrics.ts';
+import { readAhead } from './read-ahead.ts';
+import type { Setup } from './setup.ts';
+import type { Outgoing, Rule } from './stages.ts';
+import { isVerdict } from './stages.ts';
+
+export type ClientRequest = IncomingMessage | Http2ServerRequest;
+export type ClientResponse = ServerResponse | Http2ServerResponse;
+
+/** What a walk through the flow needs besides the values: a connection to remember on, and a stop-watch. */
+export interface Way {
+  /** Null when nobody is connected (explain). */
+  readonly connection: Connection | null;
+  /** The stage that has just ended. */
+  mark(stage: Stage): void;
+}
+
+export interface ExchangeFacts {
+  readonly id: string;
+  readonly connection: Connection;
+  readonly request: ClientRequest;
+  readonly response: ClientResponse;
+  readonly bindingFor: (connection: Connection, host: string) => BindingSettings | null;
+  readonly monotonic: () => number;
+}
+
+export class Exchange implements Way {
+  readonly id: string;
+  readonly connection: Connection;
+  readonly request: ClientRequest;
+  readonly response: ClientResponse;
+  rule: Rule | null = null;
+  outgoing: Outgoing | null = null;
+  /** What the client was answered with; 0 when nothing was sent. */
+  status = 0;
+  /** Whether the upstream gave the answer, or began to. */
+  answered = false;
+  readonly #facts: ExchangeFacts;
+  /** Milliseconds by position in `stages`; -1 where the request did not get. */
+  readonly #timings: number[] = stages.map(() => -1);
+  #last: number;
+  #prefix: readonly Buffer[] | null = null;
+
+  constructor(facts: ExchangeFacts) {
+    this.id = facts.id;
+    this.connection = facts.connection;
+    this.request = facts.request;
+    this.response = facts.response;
+    this.#facts = facts;
+    this.#last = facts.monotonic();
+  }
+
+  /** Request target as received. */
+  get url(): string {
+    return this.request.url ?? '';
+  }
+
+  get method(): string {
+    return this.request.method ?? '';
+  }
+
+  get rawHeaders(): readonly string[] {
+    return this.request.rawHeaders;
+  }
+
+  mark(stage: Stage): void {
+    const now = this.#facts.monotonic();
+    this.#timings[stages.indexOf(stage)] = now - this.#last;
+    this.#last = now;
+  }
+
+  bindingFor(host: string): BindingSettings | null {
+    return this.#facts.bindingFor(this.connection, host);
+  }
+
+  /** @returns why the body could not be read; null when it is held and will be replayed */
+  async readAhead(setup: Setup): Promise<Verdict | null> {
+    const result = await readAhead(this.request, this.response, setup.settings.limits);
+    if (isVerdict(result)) return result;
+    this.#prefix = result;
+    return null;
+  }
+
+  /** @returns a good verdict when the upstream's answer was passed on, else why there is none */
+  async forward(outgoing: Outgoing, setup: Setup): Promise<Verdict> {
+    const { mapped } = outgoing.authorised;
+    const { rule } = mapped.trusted.presented;
+    const clean = setup.sanitizer.request(this.request.rawHeaders);
+    if (isVerdict(clean)) return clean;
+    const good = mapped.identity === null ? 'anonymous' : 'authorised';
+    const result = await forward({
+      upstream: setup.upstreamOf(rule.location),
+      method: this.method,
+      path: rule.path.path + rule.path.query,
+      host: clean.host,
+      headers: this.#dressed(clean, outgoing),
+      request: this.request,
+      bodyPrefix: this.#prefix ?? [],
+      bodyLength: this.#bodyLength(clean),
+      expectContinue: clean.expectContinue && this.#prefix === null,
+      response: this.response,
+      answerHeaders: this.answerHeaders(setup, statusText(answerOf(good, setup.settings.outcomes))),
+      noStore: outgoing.identityHeaders.length > 0,
+      limits: setup.settings.limits,
+      onAnswer: (status) => {
+        this.status = status;
+      },
+    });
+    if (result.kind === 'refused') return result.verdict;
+    this.answered = true;
+    if (result.kind === 'answered') return mapped.identity === null ? anonymous : authorised;
+    return verdict(result.by === 'client' ? 'clientClosed' : 'upstreamFailed', result.reason, mapped.identity?.account);
+  }
+
+  /** Headers that every answer carries, whoever gives it. */
+  answerHeaders(setup: Setup, status: string): readonly string[] {
+    const id = ['X-Request-Id', this.id];
+    return setup.settings.verdictHeader ? [...id, 'X-DSMapper-Verdict', status] : id;
+  }
+
+  observe(metrics: Metrics): void {
+    for (const [index, milliseconds] of this.#timings.entries()) {
+      if (milliseconds >= 0) metrics.observeStage(stages[index] ?? 'rule', milliseconds);
+    }
+  }
+
+  /** Milliseconds of each stage that the request went through, to the microsecond. */
+  timings(): Readonly<Record<string, number>> {
+    const result: Record<string, number> = {};
+    for (const [index, milliseconds] of this.#timings.entries()) {
+      if (milliseconds >= 0) result[stages[index] ?? ''] = Math.round(milliseconds * 1000) / 1000;
+    }
+    return result;
+  }
+
+  #dressed(clean: CleanHeaders, outgoing: Outgoing): readonly string[] {
+    const { headers, host } = clean;
+    const { remoteAddress, encrypted } = this.connection;
+    headers.push(
+      ...forwardedHeaders({ remoteAddress, encrypted, host }),
+      'X-Request-Id',
+      this.id,
+      ...outgoing.identityHeaders,
+    );
+    return headers;
+  }
+
+  #bodyLength(clean: CleanHeaders): BodyLength {
+    if (this.#prefix === null) return bodyLengthOf(clean, this.response);
+    return clean.chunked || clean.contentLength !== null
+      ? this.#prefix.reduce((sum, piece) => sum + piece.length, 0)
+      : 'none';
+  }
+}
+
+const anonymous = verdict('anonymous', 'served without an identity');
+const authorised = verdict('authorised', 'served with the identity of the account');

@@ -1,0 +1,143 @@
+/**
+ * One request, from connection to upstream: the drawing of docs/life-of-a-request.md as code.
+ *
+ *   Connection -> rule -> Presented -> judge -> Trusted -> map -> Mapped -> authorise -> Authorised -> dress -> Outgoing
+ *
+ * Each step takes the value of the step before it and yields the next one, or a verdict that ends the way. Nothing
+ * here knows of formats, caches, LDAP or DER.
+ */
+import type { Instant } from '../base/brand.ts';
+import type { Steps } from '../base/steps.ts';
+import type { Verdict } from '../base/verdict.ts';
+import { verdict } from '../base/verdict.ts';
+import { identityHeaders } from '../forward/dialects.ts';
+import type { Presented as PresentedChain } from '../tls/connection.ts';
+import type { Exchange, Way } from './exchange.ts';
+import { fallsBack, identify } from './identify.ts';
+import { remember, remembered } from './memory.ts';
+import { looksAtCertificates, ruleOf } from './rule.ts';
+import type { Setup } from './setup.ts';
+import { trustOf } from './setup.ts';
+import type { Authorised, Mapped, Outgoing, Presented, Rule, Trusted } from './stages.ts';
+import { isVerdict } from './stages.ts';
+
+/** The whole way of a request. @returns how it ended; a good verdict means that the upstream's answer was passed on */
+export async function handle(exchange: Exchange, setup: Setup, steps: Steps): Promise<Verdict> {
+  const rule = ruleOf(exchange, exchange, setup);
+  exchange.mark('rule');
+  if (isVerdict(rule)) return rule;
+  exchange.rule = rule;
+
+  const presented = await present(rule, exchange, setup, steps);
+  exchange.mark('present');
+  if (isVerdict(presented)) return presented;
+
+  const outgoing = await decide(presented, exchange, setup, steps);
+  if (isVerdict(outgoing)) return outgoing;
+  exchange.outgoing = outgoing;
+
+  const ending = await exchange.forward(outgoing, setup);
+  exchange.mark('forward');
+  return ending;
+}
+
+/** From what the client presented to what goes upstream: also what explain and recheck walk. */
+export async function decide(presented: Presented, way: Way, setup: Setup, steps: Steps): Promise<Outgoing | Verdict> {
+  const now = setup.clock.now();
+  const earned = remembered(way.connection, presented, setup, now);
+  if (earned !== null) return earned;
+
+  const trusted = judge(presented, setup, now, steps);
+  way.mark('judge');
+  if (isVerdict(trusted)) return trusted;
+
+  const mapped = await map(trusted, setup, now, steps);
+  way.mark('map');
+  if (isVerdict(mapped)) return mapped;
+
+  const authorised = authorise(mapped, steps);
+  if (isVerdict(authorised)) return authorised;
+
+  const outgoing = dress(authorised, setup, steps);
+  way.mark('dress');
+  return remember(way.connection, outgoing, setup, now);
+}
+
+async function present(rule: Rule, exchange: Exchange, setup: Setup, steps: Steps): Promise<Presented | Verdict> {
+  if (!looksAtCertificates(rule)) return { rule, shown: null };
+  const shown = exchange.connection.presented ?? (await askLate(rule, exchange, setup));
+  if (shown !== null && isVerdict(shown)) return shown;
+  return demand({ rule, shown: shown === null || shown.chain.length === 0 ? null : shown }, steps);
+}
+
+/** Renegotiates on bindings that ask late; the body is read first, or both sides would wait for each other. */
+async function askLate(rule: Rule, exchange: Exchange, setup: Setup): Promise<PresentedChain | Verdict | null> {
+  if (rule.binding.clientCertificate !== 'late') return null;
+  const refused = await exchange.readAhead(setup);
+  if (refused !== null) return refused;
+  const answer = await exchange.connection.ask(setup.settings.limits.renegotiationTimeout);
+  if (typeof answer !== 'string') return answer;
+  return verdict('renegotiationFailed', `the client did not complete the renegotiation: ${answer}`);
+}
+
+/** Whether what was shown is enough to go on with. */
+export function demand(presented: Presented, steps: Steps): Presented | Verdict {
+  const { rule, shown } = presented;
+  const text = shown === null ? 'no certificate' : `${shown.chain.length} certificates, ${shown.how}`;
+  if (shown !== null || rule.location.access.clientCertificate !== 'require') {
+    steps.note('presented', shown === null ? 'none' : 'certificate', `${text} on binding ${rule.binding.name}`);
+    return presented;
+  }
+  const refused = verdict(
+    'certificateRequired',
+    `location ${rule.location.path} requires a certificate, the client showed none`,
+  );
+  steps.note('presented', refused.code, refused.detail);
+  return refused;
+}
+
+/** Whether the chain that was shown is good; explain stops here when it may not ask a directory. */
+export function judge(presented: Presented, setup: Setup, now: Instant, steps: Steps): Trusted | Verdict {
+  const { shown, rule } = presented;
+  if (shown === null) return { presented, path: null };
+  const path = setup.judge.judge(shown, trustOf(rule.binding, setup), now, steps);
+  return isVerdict(path) ? path : { presented, path };
+}
+
+async function map(trusted: Trusted, setup: Setup, now: Instant, steps: Steps): Promise<Mapped | Verdict> {
+  const { location } = trusted.presented.rule;
+  const anonymous: Mapped = { trusted, identity: null, cache: null };
+  if (location.anonymous === 'suppressesMapping') return anonymous;
+  const mapped = await identify(trusted, setup, now, steps);
+  if (!isVerdict(mapped)) return mapped;
+  if (!fallsBack(trusted, mapped, setup)) return mapped;
+  steps.note('map', 'anonymous', mapped.detail);
+  return anonymous;
+}
+
+function authorise(mapped: Mapped, steps: Steps): Authorised | Verdict {
+  const { location } = mapped.trusted.presented.rule;
+  const account = mapped.identity?.account;
+  if (account === undefined || location.accounts.includes(account.kind)) {
+    steps.note(
+      'authorise',
+      'allowed',
+      account === undefined ? 'anonymous is allowed here' : `${account.name} may use ${location.path}`,
+    );
+    return { mapped };
+  }
+  const detail = `${account.name} is a ${account.kind} account, location ${location.path} accepts ${location.accounts.join(', ')}`;
+  const refused = verdict('notAuthorised', detail, account);
+  steps.note('authorise', refused.code, refused.detail);
+  return refused;
+}
+
+function dress(authorised: Authorised, setup: Setup, steps: Steps): Outgoing {
+  const { identity, trusted } = authorised.mapped;
+  const { dialects } = trusted.presented.rule.location;
+  const leaf = trusted.path?.certificates[0];
+  const client = leaf === undefined ? 'none' : { certificateDer: leaf.der, account: identity?.account ?? null };
+  const headers = identityHeaders(dialects, setup.settings.identityHeaders, client);
+  if (steps.recording) steps.note('dress', 'headers', headers.filter((_, index) => index % 2 === 0).join(', '));
+  return { authorised, identityHeaders: headers };
+}

@@ -1,0 +1,162 @@
+/**
+ * The running gateway: a front, an application, a setup, and what watches over them. Owns every resource it opens and gives all of
+ * them back on `close`.
+ */
+import { randomBytes } from 'node:crypto';
+import { setTimeout } from 'node:timers/promises';
+import type { Clock } from '../base/clock.ts';
+import { systemClock } from '../base/clock.ts';
+import { reasonOf } from '../base/failure.ts';
+import { noSteps } from '../base/steps.ts';
+import type { Verdict } from '../base/verdict.ts';
+import { verdict } from '../base/verdict.ts';
+import type { Directory } from '../directory/directory.ts';
+import type { BindingSettings } from '../tls/binding.ts';
+import type { Connection } from '../tls/connection.ts';
+import { connectionOf } from '../tls/live-connection.ts';
+import type { Front } from '../tls/front.ts';
+import { startFront } from '../tls/front.ts';
+import type { AccessLog } from './access-log.ts';
+import { createAccessLog, openLog } from './access-log.ts';
+import { recordOf } from './access-record.ts';
+import { createApp } from './app.ts';
+import type { ClientRequest, ClientResponse } from './exchange.ts';
+import { Exchange } from './exchange.ts';
+import { handle } from './flow.ts';
+import type { Metrics } from './metrics.ts';
+import { createMetrics } from './metrics.ts';
+import type { Readiness } from './readiness.ts';
+import { readinessOf } from './readiness.ts';
+import { startRecheck } from './recheck.ts';
+import { refuse } from './refusal.ts';
+import type { Settings } from './settings.ts';
+import type { Setup } from './setup.ts';
+import { createSetup } from './setup.ts';
+
+export interface GatewayFacilities {
+  readonly clock: Clock;
+  /** From 0 to 1, for jitter. */
+  readonly random: () => number;
+  /** Stands in for the directory of the settings, in tests. */
+  readonly directory?: Directory;
+  readonly log?: AccessLog;
+}
+
+export interface Gateway {
+  readonly setup: Setup;
+  readonly metrics: Metrics;
+  addresses(): readonly { readonly binding: string; readonly address: string; readonly port: number }[];
+  readiness(): Promise<Readiness>;
+  connectionCount(): number;
+  /** Judges, maps and authorises every live connection again, now. @returns how many were ended */
+  recheck(): Promise<number>;
+  /** Stops accepting, lets requests in flight finish within `drainTimeout`, then closes everything. Idempotent. */
+  close(): Promise<void>;
+}
+
+export const systemFacilities: GatewayFacilities = { clock: systemClock, random: Math.random };
+
+/** @throws Failure when a port, a log file or a key cannot be used; nothing stays open then */
+export async function startGateway(
+  settings: Settings,
+  facilities: GatewayFacilities = systemFacilities,
+): Promise<Gateway> {
+  const log = facilities.log ?? createAccessLog(await openLog(settings.log));
+  let front: Front | null = null;
+  const metrics = createMetrics({
+    connections: () => countOf(front?.connections() ?? []),
+    generation: () => setup.generation,
+    mappingCacheEntries: () => setup.mapper?.size ?? 0,
+    certificateCacheEntries: () => setup.judge.size,
+    upstreamBusy: () => [...setup.upstreams()].reduce((sum, upstream) => sum + upstream.stats.busy, 0),
+  });
+  const setup = createSetup(settings, 1, { ...facilities, metrics });
+  const bindingFor = (connection: Connection, host: string): BindingSettings | null =>
+    front?.bindingFor(host, connection.localAddress, connection.localPort) ?? null;
+  const nextId = requestIds();
+
+  function serve(request: ClientRequest, response: ClientResponse): void {
+    const connection = connectionOf(request);
+    const { monotonic } = facilities.clock;
+    const exchange = new Exchange({ id: nextId(), connection, request, response, bindingFor, monotonic });
+    void finish(exchange, setup);
+  }
+
+  async function finish(exchange: Exchange, current: Setup): Promise<void> {
+    const ending = await endingOf(exchange, current);
+    if (!exchange.answered) refuse(exchange, ending, current);
+    metrics.countVerdict(ending.code);
+    exchange.observe(metrics);
+    log.write(recordOf(exchange, ending, current));
+  }
+
+  const app = await createApp(serve);
+  try {
+    front = await startFront({
+      bindings: settings.bindings,
+      limits: settings.limits.connections,
+      handler: app.route,
+      events: {
+        connection: () => metrics.countConnection('accepted'),
+        refused: () => metrics.countConnection('refused'),
+        tlsError: () => metrics.countConnection('tlsError'),
+        closed: () => metrics.countConnection('ended'),
+      },
+      secret: randomBytes(32),
+    });
+  } catch (error) {
+    await Promise.all([app.close(), setup.close(), log.close()]);
+    throw error;
+  }
+  const opened = front;
+  const recheck = startRecheck(opened, () => setup);
+  let closing: Promise<void> | null = null;
+  return {
+    setup,
+    metrics,
+    addresses: () => opened.addresses(),
+    readiness: () => readinessOf(setup),
+    connectionCount: () => countOf(opened.connections()),
+    recheck: () => recheck.run(),
+    close: () => (closing ??= closeAll()),
+  };
+
+  async function closeAll(): Promise<void> {
+    recheck.stop();
+    await drain(opened, settings.limits.drainTimeout);
+    await opened.close();
+    await app.close();
+    await setup.close();
+    await log.close();
+  }
+}
+
+/** A bug in a step must not leave a client without an answer. */
+async function endingOf(exchange: Exchange, setup: Setup): Promise<Verdict> {
+  try {
+    return await handle(exchange, setup, noSteps);
+  } catch (error) {
+    return verdict('internalError', `unexpected: ${reasonOf(error)}`);
+  }
+}
+
+/** Unique within all processes for practical purposes, short, and free of anything a client sent. */
+function requestIds(): () => string {
+  const prefix = randomBytes(5).toString('hex');
+  let count = 0;
+  return () => `${prefix}-${(count += 1).toString(36)}`;
+}
+
+function countOf(items: Iterable<unknown>): number {
+  let count = 0;
+  for (const _ of items) count += 1;
+  return count;
+}
+
+/** Lets every connection finish what it is doing; idle ones end at once. */
+async function drain(front: Front, timeout: number): Promise<void> {
+  front.stopAccepting();
+  for (const connection of front.connections()) connection.end('gently');
+  const deadline = performance.now() + timeout;
+  while (countOf(front.connections()) > 0 && performance.now() < deadline) await setTimeout(20);
+}

@@ -1,0 +1,77 @@
+/**
+ * What a connection has earned, so that kept connections need no work per request.
+ *
+ * Key: the connection, its setup's generation, the location. Holds: the finished `Outgoing`. Ends: with the connection, a
+ * new setup, what the client presents anew, the recheck interval, the end of any certificate in the chain, the account's own
+ * expiry, and the location's `maximumAge` since the account was read. Refusals are never remembered here.
+ */
+import type { Instant } from '../base/brand.ts';
+import type { Connection } from '../tls/connection.ts';
+import type { LocationSettings } from './settings.ts';
+import type { Setup } from './setup.ts';
+import type { Outgoing, Presented } from './stages.ts';
+
+interface Memory {
+  readonly generation: number;
+  readonly earned: Map<LocationSettings, Earned>;
+}
+
+interface Earned {
+  readonly outgoing: Outgoing;
+  readonly until: number;
+}
+
+/** @returns what this connection may still use at the location, or null. A null connection (explain) remembers nothing. */
+export function remembered(
+  connection: Connection | null,
+  presented: Presented,
+  setup: Setup,
+  now: Instant,
+): Outgoing | null {
+  const memory = memoryOf(connection, setup);
+  if (memory === null) return null;
+  const earned = memory.earned.get(presented.rule.location);
+  if (earned === undefined || now >= earned.until) return null;
+  return earned.outgoing.authorised.mapped.trusted.presented.shown === presented.shown ? earned.outgoing : null;
+}
+
+/** Keeps the outgoing value for the next request and hands it back. */
+export function remember(connection: Connection | null, outgoing: Outgoing, setup: Setup, now: Instant): Outgoing {
+  if (connection === null) return outgoing;
+  const { presented } = outgoing.authorised.mapped.trusted;
+  const memory = memoryOf(connection, setup) ?? { generation: setup.generation, earned: new Map() };
+  connection.memory = memory;
+  memory.earned.set(presented.rule.location, { outgoing, until: endOf(outgoing, setup, now) });
+  return outgoing;
+}
+
+/** Everything a connection has earned under any setup, for recheck. */
+export function earnedBy(connection: Connection): readonly Outgoing[] {
+  return isMemory(connection.memory) ? [...connection.memory.earned.values()].map(({ outgoing }) => outgoing) : [];
+}
+
+/** Makes the next request decide anew. */
+export function forget(connection: Connection): void {
+  connection.memory = null;
+}
+
+function endOf(outgoing: Outgoing, setup: Setup, now: Instant): number {
+  const { trusted, identity } = outgoing.authorised.mapped;
+  const account = identity?.account;
+  const { maximumAge } = trusted.presented.rule.location;
+  return Math.min(
+    now + setup.settings.limits.recheck,
+    trusted.path?.validUntil ?? Infinity,
+    account?.expires ?? Infinity,
+    account === undefined || maximumAge === null ? Infinity : account.readAt + maximumAge,
+  );
+}
+
+function memoryOf(connection: Connection | null, setup: Setup): Memory | null {
+  const memory = connection?.memory;
+  return isMemory(memory) && memory.generation === setup.generation ? memory : null;
+}
+
+function isMemory(value: unknown): value is Memory {
+  return typeof value === 'object' && value !== null && 'earned' in value;
+}

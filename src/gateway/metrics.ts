@@ -1,0 +1,133 @@
+/**
+ * The metric set. The only file that knows prom-client; everything else counts through the functions here, which touch
+ * no label map on the hot path.
+ */
+import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
+import type { VerdictCode } from '../base/verdict.ts';
+import { verdictCodes } from '../base/verdict.ts';
+import type { CacheOutcome } from '../mapping/mapper-contract.ts';
+
+export const stages = ['rule', 'present', 'judge', 'map', 'dress', 'forward'] as const;
+export type Stage = (typeof stages)[number];
+
+export interface Metrics {
+  countVerdict(code: VerdictCode): void;
+  /** @param milliseconds time the stage took */
+  observeStage(stage: Stage, milliseconds: number): void;
+  countSearch(): void;
+  countMapping(outcome: CacheOutcome): void;
+  countConnection(event: ConnectionEvent): void;
+  /** Prometheus text format 0.0.4. */
+  text(): Promise<string>;
+  readonly contentType: string;
+}
+
+export const connectionEvents = ['accepted', 'refused', 'tlsError', 'renegotiated', 'ended'] as const;
+export type ConnectionEvent = (typeof connectionEvents)[number];
+
+const cacheOutcomes: readonly CacheOutcome[] = ['hit', 'negative', 'stale', 'miss', 'joined', 'bypass'];
+
+/** Read at scrape time, so that nothing has to be kept in step. */
+export interface Gauges {
+  connections(): number;
+  generation(): number;
+  mappingCacheEntries(): number;
+  certificateCacheEntries(): number;
+  upstreamBusy(): number;
+}
+
+/** For commands that serve nobody. */
+export const silentGauges: Gauges = {
+  connections: () => 0,
+  generation: () => 0,
+  mappingCacheEntries: () => 0,
+  certificateCacheEntries: () => 0,
+  upstreamBusy: () => 0,
+};
+
+export function createMetrics(gauges: Gauges): Metrics {
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  const registers = [registry];
+  const verdicts = childrenOf(
+    new Counter({
+      name: 'dsmapper_verdicts_total',
+      help: 'Requests by verdict code (docs/verdicts.md)',
+      labelNames: ['code'],
+      registers,
+    }),
+    verdictCodes,
+  );
+  const stageSeconds = new Histogram({
+    name: 'dsmapper_stage_seconds',
+    help: 'Time a request spent in each step of the flow',
+    labelNames: ['stage'],
+    buckets: [0.00001, 0.0001, 0.001, 0.005, 0.025, 0.1, 0.5, 2, 10],
+    registers,
+  });
+  const stageChildren = new Map(stages.map((stage) => [stage, stageSeconds.labels(stage)]));
+  const searches = new Counter({
+    name: 'dsmapper_ldap_searches_total',
+    help: 'Searches sent to directory servers',
+    registers,
+  });
+  const mappings = childrenOf(
+    new Counter({
+      name: 'dsmapper_mapping_cache_total',
+      help: 'Mapping questions by how the cache answered',
+      labelNames: ['result'],
+      registers,
+    }),
+    cacheOutcomes,
+  );
+  const connections = childrenOf(
+    new Counter({
+      name: 'dsmapper_connections_total',
+      help: 'Client connections by event',
+      labelNames: ['event'],
+      registers,
+    }),
+    connectionEvents,
+  );
+  gauge(registers, 'dsmapper_connections', 'Client connections open now', gauges.connections);
+  gauge(registers, 'dsmapper_setup_generation', 'Generation of the setup that new requests take', gauges.generation);
+  gauge(registers, 'dsmapper_mapping_cache_entries', 'Entries of the mapping cache', gauges.mappingCacheEntries);
+  gauge(
+    registers,
+    'dsmapper_certificate_cache_entries',
+    'Entries of the certificate cache',
+    gauges.certificateCacheEntries,
+  );
+  gauge(registers, 'dsmapper_upstream_busy', 'Upstream connections with a request on them', gauges.upstreamBusy);
+  return {
+    countVerdict: (code) => verdicts.get(code)?.inc(),
+    observeStage: (stage, milliseconds) => stageChildren.get(stage)?.observe(milliseconds / 1000),
+    countSearch: () => searches.inc(),
+    countMapping: (outcome) => mappings.get(outcome)?.inc(),
+    countConnection: (event) => connections.get(event)?.inc(),
+    text: () => registry.metrics(),
+    contentType: registry.contentType,
+  };
+}
+
+/** One child per label value, looked up once; they start at 0 so that every series exists from the first scrape on. */
+function childrenOf<Value extends string>(counter: Counter, values: readonly Value[]) {
+  return new Map(
+    values.map((value) => {
+      const child = counter.labels(value);
+      child.inc(0);
+      return [value, child];
+    }),
+  );
+}
+
+function gauge(registers: Registry[], name: string, help: string, read: () => number): void {
+  new Gauge({
+    name,
+    help,
+    registers,
+    collect() {
+      this.set(read());
+    },
+  });
+}

@@ -1,0 +1,30 @@
+/**
+ * Whether this gateway should get traffic, with reasons when not: `/readyz`.
+ */
+import type { Setup } from './setup.ts';
+
+export interface Readiness {
+  readonly ready: boolean;
+  /** One sentence each; empty when ready and nothing weakens the gateway. */
+  readonly reasons: readonly string[];
+  readonly labOnly: boolean;
+}
+
+/** Not ready: a domain none of whose controllers answers, or NTAuth unread where mapping needs it. */
+export async function readinessOf(setup: Setup): Promise<Readiness> {
+  const { labOnly, mapping } = setup.settings;
+  const weak = labOnly ? ['labOnly: this configuration may weaken decisions; it is not for production'] : [];
+  if (setup.directory === null) return { ready: true, reasons: weak, labOnly };
+  const [controllers, ntAuth] = await Promise.all([setup.directory.health(), setup.directory.ntAuth()]);
+  const domains = new Set(controllers.map(({ domain }) => domain));
+  const silent = [...domains].flatMap((domain) => {
+    const its = controllers.filter((controller) => controller.domain === domain);
+    if (its.some(({ state }) => state === 'up')) return [];
+    return [
+      `domain ${domain}: no controller answers (${its.map(({ url, reason }) => `${url}: ${reason}`).join('; ')})`,
+    ];
+  });
+  const unread = mapping.requireNtAuth && ntAuth.kind === 'unknown' ? [`NTAuth is not known: ${ntAuth.reason}`] : [];
+  const faults = [...silent, ...unread];
+  return { ready: faults.length === 0, reasons: [...faults, ...weak], labOnly };
+}

@@ -1,0 +1,48 @@
+/**
+ * Live connections are judged, mapped and authorised again every `recheck`: one whose identity no longer holds is ended, also in
+ * the middle of a stream. Not knowing ends nothing before its time: what a silent directory means for the next request is the mapper's
+ * decision (stale, then unknown).
+ */
+import { noSteps } from '../base/steps.ts';
+import type { Connection } from '../tls/connection.ts';
+import type { Front } from '../tls/front.ts';
+import { decide } from './flow.ts';
+import { earnedBy, forget } from './memory.ts';
+import type { Setup } from './setup.ts';
+import { isVerdict } from './stages.ts';
+
+export interface Recheck {
+  /** One round over all connections, now; what the timer calls. @returns how many were ended */
+  run(): Promise<number>;
+  stop(): void;
+}
+
+export function startRecheck(front: Pick<Front, 'connections'>, setup: () => Setup): Recheck {
+  let running: Promise<number> | null = null;
+  const run = () => (running ??= round(front, setup()).finally(() => (running = null)));
+  const timer = setInterval(() => void run(), setup().settings.limits.recheck);
+  timer.unref();
+  return { run, stop: () => clearInterval(timer) };
+}
+
+/** Connections are taken one after the other, so that a round of thousands never stands in the way of requests. */
+async function round(front: Pick<Front, 'connections'>, setup: Setup): Promise<number> {
+  let ended = 0;
+  for (const connection of [...front.connections()]) {
+    if (connection.closed || (await stillGood(connection, setup))) continue;
+    connection.end('atOnce');
+    ended += 1;
+  }
+  return ended;
+}
+
+async function stillGood(connection: Connection, setup: Setup): Promise<boolean> {
+  const earned = earnedBy(connection);
+  forget(connection);
+  for (const { authorised } of earned) {
+    const { presented } = authorised.mapped.trusted;
+    const again = await decide(presented, { connection, mark: () => {} }, setup, noSteps);
+    if (isVerdict(again) && again.code !== 'directoryUnavailable') return false;
+  }
+  return true;
+}

@@ -1,0 +1,88 @@
+/**
+ * Everything a request needs, built from settings, immutable, with a generation number. A request keeps the setup it
+ * began with to its end.
+ */
+import type { Clock } from '../base/clock.ts';
+import { createDirectory } from '../directory/forest.ts';
+import type { Directory } from '../directory/directory.ts';
+import { createSanitizer, type Sanitizer } from '../forward/sanitize.ts';
+import { createUpstream, type Upstream } from '../forward/upstream.ts';
+import type { Mapper } from '../mapping/mapper-contract.ts';
+import { createMapper } from '../mapping/mapper.ts';
+import type { Judge } from './judge.ts';
+import { createJudge } from './judge.ts';
+import type { Metrics } from './metrics.ts';
+import type { BindingSettings } from '../tls/binding.ts';
+import type { BindingTrust, LocationSettings, Settings } from './settings.ts';
+import type { SiteIndex } from './site-index.ts';
+import { createSiteIndex } from './site-index.ts';
+
+export interface Setup {
+  readonly generation: number;
+  readonly settings: Settings;
+  readonly clock: Clock;
+  readonly sites: SiteIndex;
+  readonly judge: Judge;
+  /** Null when no location maps. */
+  readonly mapper: Mapper | null;
+  readonly directory: Directory | null;
+  readonly sanitizer: Sanitizer;
+  upstreamOf(location: LocationSettings): Upstream;
+  upstreams(): Iterable<Upstream>;
+  close(): Promise<void>;
+}
+
+export interface SetupFacilities {
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly metrics: Metrics;
+  /** Stands in for the real directory in tests. */
+  readonly directory?: Directory;
+}
+
+export function createSetup(settings: Settings, generation: number, facilities: SetupFacilities): Setup {
+  const { clock, random, metrics } = facilities;
+  const directory =
+    facilities.directory ??
+    (settings.directory === null
+      ? null
+      : createDirectory(settings.directory, { clock, random, onSearch: () => metrics.countSearch() }));
+  const mapper = directory === null ? null : createMapper({ directory, settings: settings.mapping, clock });
+  const upstreams = new Map<string, Upstream>();
+  for (const { upstream } of settings.sites.flatMap((site) => site.locations)) {
+    const key = JSON.stringify(upstream);
+    if (!upstreams.has(key)) upstreams.set(key, createUpstream(upstream));
+  }
+  const byLocation = new Map(
+    settings.sites.flatMap((site) =>
+      site.locations.map((location) => [location, upstreams.get(JSON.stringify(location.upstream))] as const),
+    ),
+  );
+  return {
+    generation,
+    settings,
+    clock,
+    sites: createSiteIndex(settings.sites),
+    judge: createJudge(settings.limits.maximumCertificates),
+    mapper,
+    directory,
+    sanitizer: createSanitizer({ names: settings.identityHeaders }),
+    upstreamOf(location) {
+      const upstream = byLocation.get(location);
+      if (upstream === undefined) throw new TypeError(`location ${location.path} belongs to another setup`);
+      return upstream;
+    },
+    upstreams: () => upstreams.values(),
+    async close() {
+      await Promise.all([...upstreams.values()].map((upstream) => upstream.close()));
+      await directory?.close();
+    },
+  };
+}
+
+/** The trust that judges a binding's clients. */
+export function trustOf(binding: BindingSettings, setup: Setup): BindingTrust {
+  const trust = setup.settings.trust.get(binding.name);
+  if (trust === undefined) throw new TypeError(`binding ${binding.name} has no trust in this setup`);
+  return trust;
+}

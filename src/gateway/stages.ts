@@ -1,0 +1,56 @@
+/**
+ * The values a request turns into on its way, in order. Each holds the one before it, so that no step can be called
+ * without its predecessor's result; each step may yield a `Verdict` instead, which ends the way.
+ */
+import type { Verdict } from '../base/verdict.ts';
+import type { FlatHeaders } from '../forward/forward-contract.ts';
+import type { CacheOutcome, MappedIdentity } from '../mapping/mapper-contract.ts';
+import type { BindingSettings } from '../tls/binding.ts';
+import type { Presented as PresentedChain } from '../tls/connection.ts';
+import type { TrustedPath } from '../trust/judgement.ts';
+import type { CanonicalPath } from './canonical-path.ts';
+import type { LocationSettings, SiteSettings } from './settings.ts';
+
+/** The rule that holds for a request: found from binding, host and path. */
+export interface Rule {
+  readonly binding: BindingSettings;
+  readonly site: SiteSettings;
+  readonly location: LocationSettings;
+  readonly host: string;
+  readonly path: CanonicalPath;
+}
+
+/** What the client showed, as far as the location looks at it. */
+export interface Presented {
+  readonly rule: Rule;
+  /** Null: nothing was shown, or the location ignores certificates. */
+  readonly shown: PresentedChain | null;
+}
+
+export interface Trusted {
+  readonly presented: Presented;
+  /** Null when nothing was shown and nothing is demanded. */
+  readonly path: TrustedPath | null;
+}
+
+export interface Mapped {
+  readonly trusted: Trusted;
+  /** Null: anonymous, where the rule allows it. */
+  readonly identity: MappedIdentity | null;
+  /** Null when mapping was not asked. */
+  readonly cache: CacheOutcome | null;
+}
+
+export interface Authorised {
+  readonly mapped: Mapped;
+}
+
+export interface Outgoing {
+  readonly authorised: Authorised;
+  /** Identity and certificate headers, finished; the same for every request of a connection at this location. */
+  readonly identityHeaders: FlatHeaders;
+}
+
+export function isVerdict(value: object): value is Verdict {
+  return 'code' in value && 'detail' in value;
+}
