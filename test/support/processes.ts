@@ -1,0 +1,101 @@
+/**
+ * Programs that a test starts: one that runs to its end, and daemons that must not outlive the test, however it ends.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import { setTimeout as wait } from 'node:timers/promises';
+
+export interface RunOptions {
+  readonly input?: string;
+  readonly env?: Readonly<Record<string, string>>;
+  readonly cwd?: string;
+}
+
+/** Standard output of a program that ended well. @throws Error with its standard error otherwise */
+export async function run(command: string, args: readonly string[], options: RunOptions = {}): Promise<string> {
+  const child = spawn(command, args, { cwd: options.cwd, env: { ...process.env, ...options.env } });
+  const forget = endWithUs(child);
+  const output = { stdout: '', stderr: '' };
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (output.stdout += text));
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (output.stderr += text));
+  child.stdin.on('error', () => {}); // a program that does not read its input says why on standard error
+  child.stdin.end(options.input ?? '');
+  const [code, signal]: (number | string | null)[] = await once(child, 'close');
+  forget();
+  if (code === 0) return output.stdout;
+  throw new Error(
+    `${command} ended with ${code ?? signal ?? '?'}: ${output.stderr.slice(-2000) || output.stdout.slice(-2000)}`,
+  );
+}
+
+export interface Daemon {
+  readonly pid: number;
+  /** What it has written to standard output and standard error. */
+  output(): string;
+  readonly running: boolean;
+  /** Asks it to end, and makes it end after five seconds. */
+  stop(): Promise<void>;
+}
+
+/** Starts a program that stays. Its standard input is a pipe, closed when the test process is gone. */
+export function startDaemon(command: string, args: readonly string[], options: RunOptions = {}): Daemon {
+  const child = spawn(command, args, { cwd: options.cwd, env: { ...process.env, ...options.env } });
+  const forget = endWithUs(child);
+  let text = '';
+  const keep = (more: string) => (text = (text + more).slice(-20_000));
+  child.stdout.setEncoding('utf8').on('data', keep);
+  child.stderr.setEncoding('utf8').on('data', keep);
+  child.stdin.on('error', () => {});
+  const exited = new Promise<void>((resolve) => {
+    child.once('exit', () => resolve());
+    child.once('error', (error) => {
+      keep(String(error));
+      resolve();
+    });
+  });
+  const running = () => child.exitCode === null && child.signalCode === null && child.pid !== undefined;
+  return {
+    pid: child.pid ?? 0,
+    output: () => text,
+    get running() {
+      return running();
+    },
+    async stop() {
+      if (!running()) return forget();
+      child.kill('SIGTERM');
+      const deadline = setTimeout(() => child.kill('SIGKILL'), 5000);
+      await exited;
+      clearTimeout(deadline);
+      forget();
+    },
+  };
+}
+
+/** Settles when the address accepts connections. @throws Error when the daemon ends before, or after 30 seconds */
+export async function listening(daemon: Daemon, host: string, port: number): Promise<void> {
+  const deadline = performance.now() + 30_000;
+  while (!(await accepts(host, port))) {
+    if (!daemon.running) throw new Error(`the server ended before it listened: ${daemon.output()}`);
+    if (performance.now() > deadline) throw new Error(`no answer at ${host}:${port}: ${daemon.output()}`);
+    await wait(20);
+  }
+}
+
+export async function accepts(host: string, port: number): Promise<boolean> {
+  const socket = connect(port, host);
+  return await new Promise((resolve) => {
+    socket.once('connect', () => resolve(true));
+    socket.once('error', () => resolve(false));
+  }).then((open) => {
+    socket.destroy();
+    return open === true;
+  });
+}
+
+/** Ends a child when this process ends before it does. */
+function endWithUs(child: ChildProcess): () => void {
+  const kill = () => void child.kill('SIGKILL');
+  process.once('exit', kill);
+  return () => void process.removeListener('exit', kill);
+}
