@@ -541,6 +541,13 @@ await t.test('the builders make whole accounts', (t) => {
 await t.test('the tree', async (t) => {
   const server = await start(t, { upnSuffixes: ['example.test'] });
   const client = await bound(t, server);
+  await t.test('the rootDSE may tell something else', async (t) => {
+    const rootDse = { defaultNamingContext: ['DC=other'], configurationNamingContext: [] };
+    const liar = await bound(t, await start(t, { rootDse }));
+    const { searchEntries } = await liar.search('', { scope: 'base' });
+    t.match(searchEntries, [{ defaultNamingContext: 'DC=other', isGlobalCatalogReady: 'TRUE' }]);
+    t.notOk(Object.hasOwn(searchEntries[0] ?? {}, 'configurationNamingContext'));
+  });
   await t.test('CN=Partitions names the domain and the suffixes of the forest', async (t) => {
     const { searchEntries } = await client.search(`CN=Partitions,${configuration}`, {
       filter: '(&(objectClass=crossRef)(systemFlags:1.2.840.113556.1.4.803:=2))',

@@ -123,8 +123,8 @@ function references(settings: SearchSettings, request: SearchRequest, base: Stor
 function rootEntry(settings: SearchSettings, request: SearchRequest): Buffer {
   const wanted = new Set(request.attributes.map(baseName));
   const all = wanted.size === 0 || wanted.has('*');
-  const attributes = Object.entries(rootDse(settings.facts, settings.globalCatalog, settings.now()))
-    .filter(([name]) => all || wanted.has(name.toLowerCase()))
+  const attributes = Object.entries(rootDse(settings.facts, settings.now()))
+    .filter(([name, values]) => values.length > 0 && (all || wanted.has(name.toLowerCase())))
     .map(([name, values]) =>
       encodeAttribute(name, request.typesOnly ? [] : values.map((value) => Buffer.from(value, 'utf8'))),
     );

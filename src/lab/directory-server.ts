@@ -28,6 +28,8 @@ export interface DirectoryServerOptions {
   /** DER; null leaves the NTAuthCertificates object out. */
   readonly ntAuth: readonly Buffer[] | null;
   readonly upnSuffixes?: readonly string[];
+  /** Replaces attributes of the rootDSE; an empty list takes one away. */
+  readonly rootDse?: Readonly<Record<string, readonly string[]>>;
   /** 1000 as in Active Directory unless given. */
   readonly maxPageSize?: number;
   /** 1500 as in Active Directory unless given. */
@@ -67,7 +69,7 @@ export interface DirectoryServer {
 export async function startDirectoryServer(options: DirectoryServerOptions): Promise<DirectoryServer> {
   const { tls, host = '127.0.0.1' } = options;
   const store = createStore();
-  const facts = { ...options, upnSuffixes: options.upnSuffixes ?? [] };
+  const facts = { ...options, upnSuffixes: options.upnSuffixes ?? [], rootDse: options.rootDse ?? {} };
   plantTree(store, facts);
   for (const entry of options.entries) store.add(entry);
 

@@ -15,6 +15,8 @@ export interface TreeFacts {
   /** DER of each certificate in NTAuthCertificates; null: the object does not exist. */
   readonly ntAuth: readonly Buffer[] | null;
   readonly upnSuffixes: readonly string[];
+  /** Replaces attributes of the rootDSE; an empty list takes one away. For servers that are not what they should be. */
+  readonly rootDse: Readonly<Record<string, readonly string[]>>;
 }
 
 /** Object identifiers of controls the server understands; listed in the rootDSE. */
@@ -60,7 +62,7 @@ export function plantTree(store: Store, facts: TreeFacts): void {
 }
 
 /** @param now milliseconds since 1970 */
-export function rootDse(facts: TreeFacts, globalCatalog: boolean, now: number): Record<string, readonly string[]> {
+export function rootDse(facts: TreeFacts, now: number): Record<string, readonly string[]> {
   const suffix = domainDn(facts.domain);
   const configuration = `CN=Configuration,${suffix}`;
   const server = `CN=DC1,CN=Servers,CN=Default-First-Site-Name,CN=Sites,${configuration}`;
@@ -80,10 +82,12 @@ export function rootDse(facts: TreeFacts, globalCatalog: boolean, now: number): 
     ldapServiceName: [`${facts.domain}:dc1$@${facts.domain.toUpperCase()}`],
     serverName: [server],
     isSynchronized: ['TRUE'],
-    isGlobalCatalogReady: [globalCatalog ? 'TRUE' : 'FALSE'],
+    // That of the server, whichever port is asked: the controller of a forest's only domain is a catalog.
+    isGlobalCatalogReady: ['TRUE'],
     domainFunctionality: ['7'],
     forestFunctionality: ['7'],
     domainControllerFunctionality: ['7'],
+    ...facts.rootDse,
   };
 }
 
