@@ -290,6 +290,17 @@ await t.test('signatures', async (t) => {
     t.equal(check(oids.ecdsaWithSha256, rsa), 'bad');
     t.equal(check(oids.ed25519, ed448), 'bad');
     t.equal(check(oids.ed448, ed25519), 'bad');
+    t.equal(
+      verifySignature(
+        algorithm(oids.ecdsaWithSha256),
+        signed,
+        sign('sha256', signed, rsa.privateKey),
+        keyOf(rsa.publicKey),
+        strict,
+      ),
+      'bad',
+      'also when the signature is a good one of the key',
+    );
     t.end();
   });
 

@@ -84,9 +84,8 @@ function readBase64(text: string): PemResult {
 
 /** Buffer.from skips what is not base64; two parsers must not read two certificates, so it has to be exact. */
 function decodeBase64(text: string): Buffer | null {
-  if (text === '' || text.length % 4 !== 0 || !/^[A-Za-z0-9+/]+={0,2}$/.test(text)) return null;
   const bytes = Buffer.from(text, 'base64');
-  return bytes.toString('base64') === text ? bytes : null;
+  return text !== '' && bytes.toString('base64') === text ? bytes : null;
 }
 
 /** The first line with a character that cannot be there, else the line of BEGIN. */
@@ -97,10 +96,9 @@ function firstBadLine(lines: readonly string[], begin: number): number {
   return index === -1 ? begin : begin + 1 + index;
 }
 
+/** A byte order mark of UTF-8 counts as white space, which is trimmed. */
 function textOf(file: Buffer): string {
-  if (file[0] === 0xff && file[1] === 0xfe) return file.toString('utf16le', 2);
-  if (file[0] === 0xef && file[1] === 0xbb && file[2] === 0xbf) return file.toString('utf8', 3);
-  return file.toString('utf8');
+  return file[0] === 0xff && file[1] === 0xfe ? file.toString('utf16le', 2) : file.toString('utf8');
 }
 
 function malformed(reason: string, line: number): PemResult {
