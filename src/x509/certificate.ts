@@ -137,7 +137,7 @@ export type ParsedCertificate =
   | { readonly kind: 'malformed'; readonly reason: string; readonly offset: number };
 
 /** Octets; no certificate of an Active Directory comes near, and a handshake carries no larger one. */
-export const maximumCertificateSize = 65_536;
+const maximumCertificateSize = 65_536;
 
 /** RFC 5280 4.1.2.2: 20 octets, and the one that keeps a number positive. */
 const maximumSerialLength = 21;

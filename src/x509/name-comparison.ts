@@ -46,7 +46,7 @@ function attributeKey(attribute: NameAttribute): string {
 }
 
 /** RFC 4518 section 2: map, fold case, normalise, and make white space insignificant. */
-export function preparedText(text: string): string {
+function preparedText(text: string): string {
   const folded = /^[ -~]*$/.test(text) ? text.toLowerCase() : foldUnicode(text);
   return folded.replaceAll(/ {2,}/g, ' ').replaceAll(/^ | $/g, '');
 }

@@ -4,7 +4,7 @@
  */
 import { isAscii, isUtf8 } from 'node:buffer';
 
-export const stringTags = {
+const stringTags = {
   utf8: 12,
   numeric: 18,
   printable: 19,
