@@ -1,0 +1,161 @@
+/**
+ * What a configuration means, for `dsmapper check`: each binding with when it asks for certificates and what that does to its
+ * TLS, each location with its effective rule. Decides nothing; reads only `Settings`.
+ */
+import { durationText } from '../base/duration.ts';
+import type { AnonymousRule, LocationSettings, Settings, SiteSettings } from '../gateway/settings.ts';
+import type { BindingSettings } from '../tls/binding.ts';
+import { printable } from './complaint.ts';
+
+export interface BindingRule {
+  readonly binding: string;
+  readonly scheme: 'http' | 'https';
+  readonly clientCertificate: BindingSettings['clientCertificate'];
+  /** The locations that made the binding late, `Default Web Site /payroll`; empty where it is not. */
+  readonly lateBecauseOf: readonly string[];
+  /** TLS versions that are offered, oldest first; empty for http. */
+  readonly protocols: readonly string[];
+  readonly http2: boolean;
+  readonly dsMapperUsage: boolean;
+  readonly usageCheck: boolean;
+  readonly roots: number;
+  readonly intermediates: number;
+  readonly revocation: 'disabled' | null;
+}
+
+export interface LocationRule {
+  readonly site: string;
+  readonly bindings: readonly string[];
+  readonly hosts: readonly string[];
+  readonly path: string;
+  /** Only under its own spelling, because it loosens the rule above it. */
+  readonly exact: boolean;
+  readonly sslFlags: readonly string[];
+  readonly clientCertificate: LocationSettings['access']['clientCertificate'];
+  readonly anonymous: AnonymousRule;
+  readonly clientCertificateMapping: boolean;
+  readonly accounts: readonly string[];
+  /** Milliseconds. */
+  readonly maximumAge: number | null;
+  readonly dialects: readonly string[];
+  readonly upstream: string;
+}
+
+export interface Rules {
+  readonly bindings: readonly BindingRule[];
+  readonly locations: readonly LocationRule[];
+  readonly warnings: readonly string[];
+}
+
+/** Plain values: what `check --json` prints. */
+export function describeRules(settings: Settings): Rules {
+  return {
+    bindings: settings.bindings.map((binding) => bindingRule(binding, settings)),
+    locations: settings.sites.flatMap((site) => site.locations.map((location) => locationRule(site, location)).reverse()),
+    warnings: settings.warnings,
+  };
+}
+
+/** The same as lines for people; no control characters. */
+export function rulesText(rules: Rules): readonly string[] {
+  return [
+    ...rules.bindings.map(bindingLine),
+    ...rules.locations.map(locationLine),
+    ...rules.warnings.map((warning) => `warning: ${warning}`),
+  ].map(printable);
+}
+
+function bindingRule(binding: BindingSettings, settings: Settings): BindingRule {
+  const { name, certificate, clientCertificate, dsMapperUsage } = binding;
+  const https = certificate !== null;
+  const late = clientCertificate === 'late';
+  const trust = settings.trust.get(name);
+  return {
+    binding: name,
+    scheme: https ? 'https' : 'http',
+    clientCertificate,
+    lateBecauseOf: late ? wanting(name, settings.sites) : [],
+    protocols: https ? protocolsOf(binding) : [],
+    http2: https && !late && !binding.disableHttp2,
+    dsMapperUsage,
+    usageCheck: trust?.judge.usageCheck ?? false,
+    roots: trust?.store.anchors.length ?? 0,
+    intermediates: trust?.store.intermediates.length ?? 0,
+    revocation: trust?.revocation ?? null,
+  };
+}
+
+function wanting(binding: string, sites: readonly SiteSettings[]): readonly string[] {
+  return sites
+    .filter((site) => site.bindings.includes(binding))
+    .flatMap((site) =>
+      site.locations
+        .filter(({ access }) => access.clientCertificate !== 'ignore')
+        .map(({ path }) => `${site.name} ${path}`)
+        .reverse(),
+    );
+}
+
+function protocolsOf({ clientCertificate, disableTls12, disableTls13 }: BindingSettings): readonly string[] {
+  const newest = clientCertificate !== 'late' && !disableTls13;
+  return [...(disableTls12 ? [] : ['TLS 1.2']), ...(newest ? ['TLS 1.3'] : [])];
+}
+
+function locationRule(site: SiteSettings, location: LocationSettings): LocationRule {
+  const { access, path, exact, anonymous, clientCertificateMapping, accounts, maximumAge, dialects, upstream } = location;
+  return {
+    site: site.name,
+    bindings: site.bindings,
+    hosts: site.hosts,
+    path,
+    exact,
+    sslFlags: access.flags,
+    clientCertificate: access.clientCertificate,
+    anonymous,
+    clientCertificateMapping,
+    accounts,
+    maximumAge,
+    dialects,
+    upstream: upstream.origin,
+  };
+}
+
+const asks = {
+  never: 'never asks for certificates',
+  upFront: 'asks for certificates in the first handshake',
+  late: 'asks for certificates by renegotiation',
+} as const;
+
+function bindingLine(rule: BindingRule): string {
+  if (rule.scheme === 'http') return `binding ${rule.binding}: http`;
+  const because = rule.lateBecauseOf.length === 0 ? '' : ` because of ${rule.lateBecauseOf.join(', ')}`;
+  const capped = rule.clientCertificate === 'late' ? ', therefore no TLS 1.3 and no HTTP/2' : '';
+  return [
+    `binding ${rule.binding}: https`,
+    `${rule.protocols.join(' and ')}${rule.http2 ? ', HTTP/2' : ''}`,
+    `${asks[rule.clientCertificate]}${because}${capped}`,
+    `dsMapperUsage ${usage(rule.dsMapperUsage)}`,
+    `usageCheck ${usage(rule.usageCheck)}`,
+    `revocation ${rule.revocation ?? 'disabled'}`,
+    `${rule.roots} roots, ${rule.intermediates} intermediates`,
+  ].join('; ');
+}
+
+function locationLine(rule: LocationRule): string {
+  const accounts = rule.clientCertificateMapping ? [`accounts ${rule.accounts.join(', ')}`] : [];
+  const age = rule.maximumAge === null ? [] : [`maximumAge ${durationText(rule.maximumAge)}`];
+  return [
+    `location ${rule.site} ${rule.path}${rule.exact ? ' (this spelling only: it loosens the rule above it)' : ''}: sslFlags ${rule.sslFlags.join(', ') || 'None'}`,
+    `client certificates: ${rule.clientCertificate}`,
+    `mapping ${usage(rule.clientCertificateMapping)}`,
+    `anonymous ${rule.anonymous}`,
+    ...accounts,
+    ...age,
+    `headers ${rule.dialects.join(', ') || 'none'}`,
+    `upstream ${rule.upstream}`,
+  ].join('; ');
+}
+
+function usage(on: boolean): string {
+  return on ? 'enabled' : 'disabled';
+}

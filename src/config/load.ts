@@ -1,0 +1,179 @@
+/**
+ * From a configuration file to `Settings`, or to one failure with every mistake in it. The order is that of dependence: text,
+ * keys and values, bindings, sites, what they mean to each other, then what lies outside the file. A part that is broken
+ * keeps only what depends on it from being looked at.
+ */
+import { dirname } from 'node:path';
+import { digestOf } from '../base/bytes.ts';
+import { Failure } from '../base/failure.ts';
+import type { BindingTrust, Settings } from '../gateway/settings.ts';
+import type { BindingSettings } from '../tls/binding.ts';
+import { checkLate, clientCertificateOf, readBindings, type BindingDraft } from './bindings.ts';
+import { complain } from './complaint.ts';
+import { readDirectory } from './directory-section.ts';
+import { readParts, type Parts } from './parts.ts';
+import { createReading, type ConfigurationFacilities, type Reading } from './reading.ts';
+import { resolvePath, whyUnreadable } from './references.ts';
+import { readServerCertificate } from './server-certificate.ts';
+import { checkLocations, locationsBehind, readSites, type SiteDraft } from './sites.ts';
+import { maximumConfigurationBytes, readSource, type Source } from './source.ts';
+import { readTrust } from './trust.ts';
+import { adminSettings, headerNames, limitSettings } from './values.ts';
+import { checkWeaknesses } from './weaknesses.ts';
+
+export interface Loaded {
+  readonly settings: Settings;
+  readonly warnings: readonly string[];
+}
+
+/**
+ * Reads only through its facilities, so that a reload is the same call again.
+ * @throws Failure `configuration`; exit code 1 where the file is right and only files that it names cannot be read, else 2
+ */
+export async function loadConfiguration(path: string, facilities: ConfigurationFacilities): Promise<Loaded> {
+  const source = await openSource(path, facilities);
+  const reading = createReading(source, dirname(path), facilities);
+  const settings = source.value === undefined ? null : await settingsOf(reading);
+  if (settings === null || reading.mistakes.length > 0) throw failureOf(reading);
+  return { settings: { ...settings, warnings: reading.warnings }, warnings: reading.warnings };
+}
+
+async function openSource(path: string, facilities: ConfigurationFacilities): Promise<Source> {
+  try {
+    return readSource(path, await facilities.readFile(path, maximumConfigurationBytes));
+  } catch (error) {
+    throw new Failure(`configuration ${path} cannot be read: ${whyUnreadable(error)}`, {
+      code: 'configuration',
+      hint: error instanceof Failure ? error.hint : 'name the file with -c, or write a first one with `dsmapper init`',
+      exitCode: 2,
+      cause: error,
+    });
+  }
+}
+
+function failureOf(reading: Reading): Failure {
+  const unreadable = reading.mistakes.every(({ kind }) => kind === 'unreadable');
+  return new Failure(complain(reading.source, reading.mistakes), {
+    code: 'configuration',
+    hint: unreadable ? 'make the files readable and try again' : 'correct what is marked and try again',
+    exitCode: unreadable ? 1 : 2,
+  });
+}
+
+/** Null after complaints. */
+async function settingsOf(reading: Reading): Promise<Omit<Settings, 'warnings'> | null> {
+  const written = readParts(reading);
+  if (written === null) return null;
+  checkWeaknesses(written, reading);
+  const bindings = readBindings(written.bindings, reading);
+  const sites = readSites(written.sites, bindings, written.unread, locationDefaults(written), reading);
+  const mode = (draft: BindingDraft) => clientCertificateOf(draft, locationsBehind(draft, sites));
+  checkTogether(bindings, sites, written, reading);
+  const trust = await readTrust(written.trust, bindings, (draft) => mode(draft) !== 'never', reading);
+  const certificates = new Map<BindingDraft, BindingSettings['certificate']>();
+  for (const draft of bindings) {
+    const { certificate } = draft.written;
+    const shown =
+      certificate &&
+      (await readServerCertificate(certificate, draft.endpoint, [...draft.path, 'certificate'], reading));
+    certificates.set(draft, shown ?? null);
+  }
+  const directory = written.directory === undefined ? null : await readDirectory(written.directory, reading);
+  return {
+    source: reading.source.name,
+    labOnly: written.labOnly,
+    outcomes: written.mapping.outcomes,
+    bindings: bindings.map((draft) =>
+      bindingSettings(draft, mode(draft), certificates.get(draft) ?? null, trust.get(draft.name)),
+    ),
+    trust,
+    sites: sites.map(({ settings }) => settings),
+    directory: sites.some(maps) ? directory : null,
+    mapping: mappingSettings(written),
+    identityHeaders: headerNames(written.identity.headers, reading),
+    verdictHeader: written.verdictHeader,
+    limits: limitSettings(written.limits, reading),
+    admin: adminSettings(written.admin, bindings, reading),
+    log: {
+      file: written.log.file === '-' ? '-' : resolvePath(written.log.file, reading),
+      omitNames: written.log.omitNames,
+    },
+  };
+}
+
+function locationDefaults(written: Parts) {
+  return {
+    dialects: written.identity.dialects,
+    upstreamLimits: written.limits.upstream,
+    mappingSwitch: written.clientCertificateMapping,
+  };
+}
+
+function checkTogether(
+  bindings: readonly BindingDraft[],
+  sites: readonly SiteDraft[],
+  written: Parts,
+  reading: Reading,
+): void {
+  for (const site of sites) checkLocations(site, written.clientCertificateMapping, written.unread, reading);
+  for (const draft of bindings) {
+    checkLate(draft, locationsBehind(draft, sites), reading);
+    if (!written.sites.includes(null) && !sites.some(({ drafts }) => drafts.includes(draft)))
+      reading.warn([...draft.path, 'endpoint'], `no site has binding ${draft.name}: every request is answered 400`);
+  }
+  const mapping = sites.find(maps);
+  const said = reading.source.has(['directory']);
+  if (mapping !== undefined && !said)
+    reading.mistake([], `\`directory\` is missing, but site ${mapping.settings.name} maps certificates to accounts`, {
+      hint: 'write `directory: { domains: [{ name: ..., controllers: [ldaps://...], bind: { dn: ..., password: env:LDAP_PASSWORD } }] }`',
+    });
+  if (mapping === undefined && said && !written.sites.includes(null))
+    reading.warn(['directory'], 'is not asked: no location maps');
+  const { strongCertificateBindingEnforcement: enforcement } = written.mapping;
+  if (enforcement !== 1 && reading.source.has(['mapping', 'certificateBackdatingCompensation']))
+    reading.warn(
+      ['mapping', 'certificateBackdatingCompensation'],
+      `means nothing with strongCertificateBindingEnforcement ${enforcement}`,
+    );
+}
+
+function maps(site: SiteDraft): boolean {
+  return site.settings.locations.some(({ clientCertificateMapping }) => clientCertificateMapping);
+}
+
+function bindingSettings(
+  { name, endpoint, written }: BindingDraft,
+  clientCertificate: BindingSettings['clientCertificate'],
+  certificate: BindingSettings['certificate'],
+  trust: BindingTrust | undefined,
+): BindingSettings {
+  const { dsMapperUsage, disableHttp2, disableTls13, disableTls12, enableSessionTicket } = written;
+  return {
+    name,
+    endpoint,
+    certificate,
+    clientCertificate,
+    dsMapperUsage,
+    disableHttp2,
+    disableTls13,
+    disableTls12,
+    enableSessionTicket,
+    trustDigest: digestOf(
+      'binding trust',
+      trust === undefined ? '' : trust.store.digest,
+      JSON.stringify(trust?.judge ?? null),
+    ),
+  };
+}
+
+function mappingSettings({ mapping, trust }: Parts): Settings['mapping'] {
+  return {
+    strongCertificateBindingEnforcement: mapping.strongCertificateBindingEnforcement,
+    certificateBackdatingCompensation: mapping.certificateBackdatingCompensation,
+    useSubjectAltName: mapping.useSubjectAltName,
+    requireNtAuth: trust.ntAuth === 'directory',
+    sidVeto: mapping.sidVeto,
+    deadline: mapping.deadline,
+    cache: mapping.cache,
+  };
+}

@@ -1,0 +1,187 @@
+/**
+ * The locations of one site, inheritance done: which path each has, what it takes over from the nearest path above it,
+ * and whether it loosens. A location that loosens holds for its own spelling alone (`exact`), so that the rule above it
+ * holds for every other spelling of the same path.
+ */
+import type { Millis } from '../base/brand.ts';
+import type { UpstreamSettings } from '../forward/forward-contract.ts';
+import type { AnonymousRule, LocationSettings } from '../gateway/settings.ts';
+import { accessRule, type AccessFlag } from '../iis/access-flags.ts';
+import { locationSegments } from './location-path.ts';
+import { loosening } from './loosening.ts';
+import type { Reading } from './reading.ts';
+import type { Language } from './schema.ts';
+import type { Path } from './source.ts';
+
+type WrittenSite = Language['sites'][number];
+type Written = WrittenSite['locations'][string];
+
+/** What a site's root has where nothing is written. */
+export interface LocationDefaults {
+  readonly dialects: LocationSettings['dialects'];
+  readonly upstreamLimits: Omit<UpstreamSettings, 'origin'>;
+  /** The server-level switch. */
+  readonly mappingSwitch: boolean;
+}
+
+/** `asksToMap` is what the location says, whatever the server-level switch says. */
+export interface LocationDraft {
+  readonly settings: LocationSettings;
+  readonly asksToMap: boolean;
+  readonly path: Path;
+}
+
+/** Longest path first; `/` is always there. Empty after a complaint that left no upstream. */
+export function readLocations(
+  site: WrittenSite,
+  sitePath: Path,
+  defaults: LocationDefaults,
+  reading: Reading,
+): readonly LocationDraft[] {
+  const nodes = nodesOf(site, sitePath, reading);
+  const drafts: (LocationDraft & { readonly node: Node; readonly rule: Inherited })[] = [];
+  for (const node of nodes) {
+    const above = drafts.findLast((draft) => isBelow(node, draft.node));
+    const rule = inherit(node.written, above?.rule ?? rootRule(site, defaults));
+    checkFlags(node, reading);
+    if (rule.origin === null) {
+      reading.mistake(node.path, `location ${node.location} has no upstream`, {
+        hint: 'write `upstream: http://host:port` for the site or the location',
+        on: 'key',
+      });
+      continue;
+    }
+    const settings = settingsOf(node.location, rule, rule.origin, defaults);
+    const guard = drafts.findLast((draft) => isBelow(node, draft.node) && !draft.settings.exact);
+    const { looser, stricter } = guard === undefined ? noChange : loosening(guard.settings, settings);
+    if (looser.length > 0 && stricter.length > 0)
+      reading.warn(
+        node.path,
+        `looser than ${guard?.node.location} (${looser.join(', ')}) and stricter (${stricter.join(', ')}): in another spelling, this path falls under ${guard?.node.location}`,
+      );
+    drafts.push({
+      settings: { ...settings, exact: looser.length > 0 },
+      asksToMap: rule.mapping,
+      path: node.path,
+      node,
+      rule,
+    });
+  }
+  return drafts.reverse();
+}
+
+const noChange = { looser: [], stricter: [] };
+
+interface Node {
+  readonly location: string;
+  readonly segments: readonly string[];
+  readonly written: Written;
+  readonly path: Path;
+}
+
+/** Shortest first, so that every location comes after those above it. */
+function nodesOf(site: WrittenSite, sitePath: Path, reading: Reading): readonly Node[] {
+  const nodes: Node[] = [];
+  for (const [location, written] of Object.entries(site.locations)) {
+    const path = [...sitePath, 'locations', location];
+    const segments = locationSegments(location, site.pathCase);
+    if (!Array.isArray(segments)) {
+      reading.mistake(path, segments.wrong, { hint: segments.hint, on: 'key' });
+      continue;
+    }
+    const twin = nodes.find((node) => node.segments.length === segments.length && isBelow({ segments }, node, 0));
+    if (twin === undefined) nodes.push({ location, segments, written, path });
+    else
+      reading.mistake(path, `is the same path as ${twin.location}`, {
+        hint: 'paths are compared without case; write `pathCase: exact` for the site if they differ',
+        on: 'key',
+      });
+  }
+  if (!nodes.some(({ segments }) => segments.length === 0))
+    nodes.push({ location: '/', segments: [], written: {}, path: sitePath });
+  return nodes.sort((a, b) => a.segments.length - b.segments.length || compare(a.location, b.location));
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
+
+function isBelow(below: Pick<Node, 'segments'>, above: Node, least = 1): boolean {
+  return (
+    below.segments.length >= above.segments.length + least &&
+    above.segments.every((segment, index) => segment === below.segments[index])
+  );
+}
+
+/** Attribute by attribute; `sslFlags` as a whole, as IIS does. */
+interface Inherited {
+  readonly flags: readonly AccessFlag[];
+  readonly anonymous: AnonymousRule;
+  readonly mapping: boolean;
+  readonly accounts: LocationSettings['accounts'];
+  readonly maximumAge: Millis | null;
+  readonly dialects: LocationSettings['dialects'];
+  readonly origin: string | null;
+  readonly upstreamLimits: Omit<UpstreamSettings, 'origin'>;
+}
+
+/** Nobody passes until something is written. */
+function rootRule(site: WrittenSite, defaults: LocationDefaults): Inherited {
+  return {
+    flags: [],
+    anonymous: 'disabled',
+    mapping: false,
+    accounts: ['user'],
+    maximumAge: null,
+    dialects: defaults.dialects,
+    origin: site.upstream ?? null,
+    upstreamLimits: { ...defaults.upstreamLimits, ...withoutUndefined(site.upstreamLimits ?? {}) },
+  };
+}
+
+function inherit(own: Written, above: Inherited): Inherited {
+  return {
+    flags: own.access?.sslFlags ?? above.flags,
+    anonymous: own.authentication?.anonymous ?? above.anonymous,
+    mapping: own.authentication?.clientCertificateMapping ?? above.mapping,
+    accounts: own.authorize?.accounts ?? above.accounts,
+    maximumAge: own.maximumAge === undefined ? above.maximumAge : own.maximumAge,
+    dialects: own.identity?.dialects ?? above.dialects,
+    origin: own.upstream ?? above.origin,
+    upstreamLimits: { ...above.upstreamLimits, ...withoutUndefined(own.upstreamLimits ?? {}) },
+  };
+}
+
+function settingsOf(
+  path: string,
+  rule: Inherited,
+  origin: string,
+  { mappingSwitch }: LocationDefaults,
+): LocationSettings {
+  return {
+    path,
+    exact: false,
+    access: accessRule(rule.flags),
+    anonymous: rule.anonymous,
+    clientCertificateMapping: rule.mapping && mappingSwitch,
+    accounts: rule.accounts,
+    maximumAge: rule.maximumAge,
+    dialects: rule.dialects,
+    upstream: { origin, ...rule.upstreamLimits },
+  };
+}
+
+function checkFlags({ written, path }: Node, reading: Reading): void {
+  const flags = written.access?.sslFlags ?? [];
+  const own = [...path, 'access', 'sslFlags'];
+  if (flags.includes('None') && flags.length > 1)
+    reading.mistake(own, '`None` stands beside other flags', { hint: 'write `[None]` or the other flags' });
+  if (flags.includes('SslRequireCert') && !flags.includes('SslNegotiateCert'))
+    reading.warn(own, 'SslRequireCert without SslNegotiateCert is taken as both; tools of IIS always write both');
+}
+
+function withoutUndefined<T extends object>(group: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(group).filter(([, value]) => value !== undefined)) as {
+    [K in keyof T]?: Exclude<T[K], undefined>;
+  };
+}

@@ -1,0 +1,37 @@
+/**
+ * Whether a location asks less of a client than the one above it, more, or both. Only what opens or closes the door counts:
+ * where the request goes and which headers it carries does not.
+ */
+import type { AnonymousRule, LocationSettings } from '../gateway/settings.ts';
+
+export interface Change {
+  /** In words; empty where nothing is looser. */
+  readonly looser: readonly string[];
+  readonly stricter: readonly string[];
+}
+
+/** How much each rule keeps out; more is stricter. */
+const anonymousRank: Readonly<Record<AnonymousRule, number>> = { suppressesMapping: 0, fallback: 1, disabled: 2 };
+const certificateRank = { ignore: 0, accept: 1, require: 2 } as const;
+
+export function loosening(above: LocationSettings, below: LocationSettings): Change {
+  const looser: string[] = [];
+  const stricter: string[] = [];
+  for (const { what, rank } of demands) {
+    const difference = rank(below) - rank(above);
+    if (difference < 0) looser.push(what);
+    if (difference > 0) stricter.push(what);
+  }
+  if (below.accounts.some((kind) => !above.accounts.includes(kind))) looser.push('accounts');
+  if (above.accounts.some((kind) => !below.accounts.includes(kind))) stricter.push('accounts');
+  return { looser, stricter };
+}
+
+const demands: readonly { readonly what: string; readonly rank: (rule: LocationSettings) => number }[] = [
+  { what: 'Ssl', rank: ({ access }) => Number(access.ssl) },
+  { what: 'Ssl128', rank: ({ access }) => Number(access.ssl128) },
+  { what: 'client certificate', rank: ({ access }) => certificateRank[access.clientCertificate] },
+  { what: 'anonymous', rank: ({ anonymous }) => anonymousRank[anonymous] },
+  { what: 'clientCertificateMapping', rank: (rule) => Number(rule.clientCertificateMapping) },
+  { what: 'maximumAge', rank: ({ maximumAge }) => -(maximumAge ?? Number.MAX_SAFE_INTEGER) },
+];

@@ -1,0 +1,429 @@
+/**
+ * The configuration language: every key, its kind, its default and what it means. Names follow `netsh http show sslcert`
+ * and applicationHost.config. What the parts must be to each other is decided where they are put together: `bindings.ts`,
+ * `sites.ts`, `weaknesses.ts`. Keys may be added, never renamed.
+ */
+import { z } from 'zod';
+import { accessFlagBits, type AccessFlag } from '../iis/access-flags.ts';
+import { directoryUrl, dnsName, endpoint, hostName, ipAddress, listener, origin } from './addresses.ts';
+import { certificatesReference, fileReference, secretReference } from './references.ts';
+import {
+  choice,
+  count,
+  ctlStoreName,
+  duration,
+  flag,
+  orNull,
+  size,
+  text,
+  unavailable,
+  usage,
+  workers,
+  type Scalar,
+} from './scalars.ts';
+
+/** A key that must be written. */
+function needed<T>(scalar: Scalar<T>, description: string) {
+  return scalar.describe(description);
+}
+
+/** @param fallback as it would be written */
+function standard<T>(scalar: Scalar<T>, fallback: string | number | boolean | null, description: string) {
+  return scalar.prefault(fallback).describe(description);
+}
+
+function maybe<T>(scalar: Scalar<T>, description: string) {
+  return scalar.optional().describe(description);
+}
+
+function group<S extends z.ZodRawShape>(shape: S, description: string) {
+  return z.strictObject(shape).describe(description);
+}
+
+const name: Scalar<string> = text('a name', (raw) => ({ value: raw }));
+const path: Scalar<string> = text('a path', (raw) => ({ value: raw }));
+const headerName: Scalar<string> = text('a header name', (raw) => ({ value: raw }));
+
+const certificate = group(
+  {
+    cert: maybe(fileReference, 'PEM or DER: the server certificate first, then its intermediates'),
+    key: maybe(secretReference('TLS_KEY'), 'PEM or DER private key of `cert`'),
+    pfx: maybe(fileReference, 'PKCS#12 with certificate and key, in place of `cert` and `key`'),
+    passphrase: maybe(secretReference('TLS_PASSPHRASE'), 'opens `pfx` or an encrypted `key`'),
+  },
+  'what the server shows',
+);
+
+const certificates = z.array(certificatesReference);
+
+export const binding = group(
+  {
+    endpoint: needed(endpoint, 'ip:port, or host:port chosen by SNI; the name of the binding'),
+    listen: maybe(ipAddress, 'where a host endpoint listens when its port has no address endpoint; default 0.0.0.0'),
+    certificate: certificate.optional(),
+    dsMapperUsage: standard(usage, 'disabled', 'whether certificates of this binding are mapped to accounts'),
+    negotiateClientCertificate: standard(
+      usage,
+      'disabled',
+      'enabled: asked for in the first handshake; disabled: by renegotiation when a location wants it',
+    ),
+    verifyClientCertificateRevocation: standard(
+      usage,
+      'enabled',
+      'whether revocation of client certificates is checked',
+    ),
+    verifyRevocationWithCachedClientCertificateOnly: standard(
+      usage,
+      'disabled',
+      'revocation from what is cached, without fetching',
+    ),
+    usageCheck: standard(usage, 'enabled', 'demand that client certificates are for client authentication'),
+    revocationFreshnessTime: standard(
+      duration(),
+      '0s',
+      'how often a newer CRL is looked for; 0s: when nextUpdate has passed',
+    ),
+    urlRetrievalTimeout: standard(duration(), '15s', 'bound on one download of revocation data'),
+    ctlStoreName: standard(ctlStoreName, null, 'list of issuers sent to clients; only null is available'),
+    disableHttp2: standard(flag, false, 'HTTP/1.1 only'),
+    disableTls13: standard(flag, false, 'no TLS 1.3; a binding that may ask late never has it'),
+    disableTls12: standard(flag, false, 'no TLS 1.2'),
+    enableSessionTicket: standard(flag, false, 'resumption by ticket'),
+    trust: group(
+      {
+        roots: certificates.min(1).describe('trust anchors of this binding alone'),
+        intermediates: certificates.prefault([]).describe('intermediates of this binding alone'),
+      },
+      'in place of the global `trust`',
+    ).optional(),
+  },
+  'an endpoint, its certificate and what it asks of clients',
+);
+
+const dialects = z.array(
+  choice(['remote-user', 'arr'], {
+    rfc9440: 'the Client-Cert header of RFC 9440 is not written yet',
+    xfcc: 'the X-Forwarded-Client-Cert header is not written yet',
+  }),
+);
+
+const upstreamLimits = {
+  maximumConnections: count(1, 10_000),
+  maximumQueue: count(0, 1_000_000),
+  connectTimeout: duration(1),
+  headersTimeout: duration(1),
+  bodyTimeout: duration(),
+};
+
+export const location = group(
+  {
+    access: group(
+      {
+        sslFlags: z
+          .array(choice(Object.keys(accessFlagBits) as AccessFlag[]))
+          .optional()
+          .describe('replace those of the parent as a whole'),
+      },
+      'system.webServer/security/access',
+    ).optional(),
+    authentication: group(
+      {
+        anonymous: maybe(
+          choice(['disabled', 'fallback', 'suppressesMapping']),
+          'disabled; fallback: where no certificate was shown; suppressesMapping: always. / has disabled',
+        ),
+        clientCertificateMapping: maybe(usage, 'whether certificates are mapped to accounts here. / has disabled'),
+      },
+      'who is let in',
+    ).optional(),
+    authorize: group(
+      {
+        accounts: z
+          .array(choice(['user', 'computer']))
+          .min(1)
+          .optional()
+          .describe('kinds of accounts that may pass. / has [user]'),
+        groups: maybe(
+          unavailable(
+            'groups of accounts are not read yet',
+            'leave it out; let the application look at X-Remote-Sid or X-Remote-User',
+          ),
+          'groups that may pass',
+        ),
+      },
+      'which accounts pass',
+    ).optional(),
+    maximumAge: maybe(
+      orNull(duration(1)),
+      'how long ago the account may have been read from a directory; null: no bound but the cache',
+    ),
+    identity: group(
+      { dialects: dialects.optional().describe('in place of the global ones') },
+      'headers for the backend',
+    ).optional(),
+    upstream: maybe(origin, 'backend of this location'),
+    upstreamLimits: z
+      .strictObject(optionals(upstreamLimits))
+      .optional()
+      .describe('in place of limits.upstream, key by key'),
+  },
+  'a rule for a path and what lies below; inherits key by key from the nearest path above',
+);
+
+export const site = group(
+  {
+    name: needed(name, 'for logs and messages'),
+    bindings: z.array(name).min(1).describe('endpoints, as written under `bindings`'),
+    hosts: z.array(hostName).prefault([]).describe('names it answers to; none: every name that no other site claims'),
+    pathCase: standard(choice(['ignore', 'exact']), 'ignore', 'how location paths are compared'),
+    encodedSlash: standard(choice(['refuse', 'keep']), 'refuse', 'what %2F in a path means: 400, or part of a name'),
+    upstream: maybe(origin, 'backend of all locations that name none'),
+    upstreamLimits: z
+      .strictObject(optionals(upstreamLimits))
+      .optional()
+      .describe('in place of limits.upstream, key by key'),
+    locations: z.record(z.string(), location).prefault({}).describe('path to rule; / is always there'),
+  },
+  'what the host names of some bindings serve',
+);
+
+const revocationReason = 'revocation checking is not part of this version';
+
+export const trust = group(
+  {
+    roots: certificates.prefault([]).describe('trust anchors for client certificates'),
+    intermediates: certificates.prefault([]).describe('certificates that may complete chains'),
+    ntAuth: standard(
+      choice(['directory', 'off']),
+      'directory',
+      'whether issuers must be in the NTAuth store; off needs labOnly',
+    ),
+    minimumRsaBits: standard(count(1024, 16_384), 2048, 'shortest RSA key in a chain; below 2048 needs labOnly'),
+    allowSha1: standard(flag, false, 'take signatures with SHA-1; needs labOnly'),
+    allowCaAsClient: standard(flag, false, 'let CA certificates log on; needs labOnly'),
+  },
+  'who vouches for clients',
+);
+
+export const revocation = group(
+  {
+    mode: standard(
+      choice(['disabled'], { online: revocationReason, cached: revocationReason }),
+      'disabled',
+      'only disabled is available',
+    ),
+    whenUnknown: maybe(unavailable(revocationReason, 'leave it out'), 'what unknown revocation means'),
+    cacheDirectory: maybe(unavailable(revocationReason, 'leave it out'), 'where CRLs are kept'),
+  },
+  'revocation of client certificates',
+);
+
+export const directory = group(
+  {
+    domains: z
+      .array(
+        group(
+          {
+            name: needed(dnsName, 'DNS name of the domain'),
+            controllers: z.array(directoryUrl).min(1).describe('domain controllers in order of preference'),
+            bind: group(
+              {
+                dn: needed(
+                  text('a DN or user principal name', (raw) => ({ value: raw })),
+                  'account that reads the directory',
+                ),
+                password: needed(secretReference('LDAP_PASSWORD'), 'its password'),
+              },
+              'how the gateway logs on there',
+            ),
+          },
+          'an Active Directory domain',
+        ),
+      )
+      .min(1)
+      .describe('domains whose accounts are mapped'),
+    globalCatalog: z
+      .array(directoryUrl)
+      .prefault([])
+      .describe('global catalogs, port 3269; none: each domain at its controllers'),
+    ca: z.array(certificatesReference).prefault([]).describe('CAs of the controllers; none: the public roots of Node'),
+    connectTimeout: standard(duration(1), '3s', 'bound on connect, TLS and bind'),
+    searchTimeout: standard(duration(1), '3s', 'bound on one search'),
+    refresh: standard(duration(1000), '10m', 'how often NTAuth and the domains of the forest are read again'),
+    connections: standard(count(2, 64), 4, 'connections to each server'),
+    maximumQueue: standard(
+      count(1, 1_000_000),
+      1000,
+      'searches that wait for a server; beyond, the answer is unknown at once',
+    ),
+  },
+  'where accounts are looked up',
+);
+
+export const mapping = group(
+  {
+    outcomes: standard(
+      choice(['safe', 'iis']),
+      'safe',
+      'iis answers as IIS does also where that hides a failure; needs labOnly',
+    ),
+    profile: standard(
+      choice(['windows-2026']),
+      'windows-2026',
+      'strong bindings alone, X509IssuerSerialNumber, X509SKI, X509SHA1PublicKey and SID',
+    ),
+    strongCertificateBindingEnforcement: standard(
+      choice([0, 1, 2]),
+      2,
+      'KB5014754: 2 full enforcement, 1 compatibility, 0 off; below 2 needs labOnly',
+    ),
+    certificateBackdatingCompensation: standard(
+      count(0, 4_294_967_295),
+      600,
+      'seconds by which a certificate may be older than its account; only with enforcement 1',
+    ),
+    useSubjectAltName: standard(flag, true, 'whether UPN and DNS names of the certificate may map'),
+    sidVeto: standard(
+      flag,
+      false,
+      "refuse when the certificate names another account's SID, also beside a strong mapping",
+    ),
+    deadline: standard(duration(1), '5s', 'bound on one mapping; beyond, the answer is 503'),
+    cache: group(
+      {
+        positive: standard(duration(1000), '15m', 'how long an account is believed'),
+        negative: standard(duration(1000), '1m', 'how long "not mapped" is believed'),
+        stale: standard(
+          duration(),
+          '10m',
+          'how long beyond `positive` an account serves while no newer one can be had',
+        ),
+        maximum: standard(count(1, 10_000_000), 200_000, 'entries'),
+      },
+      'answers that are kept',
+    ).prefault({}),
+  },
+  'from certificate to account',
+);
+
+export const identity = group(
+  {
+    dialects: dialects.prefault(['remote-user']).describe('which headers the backend gets'),
+    headers: group(
+      {
+        user: maybe(headerName, 'in place of X-Remote-User'),
+        upn: maybe(headerName, 'in place of X-Remote-Upn'),
+        sid: maybe(headerName, 'in place of X-Remote-Sid'),
+        verify: maybe(headerName, 'in place of X-Client-Verify'),
+        arr: maybe(headerName, 'in place of X-ARR-ClientCert'),
+      },
+      'other names for headers; the standard names stay protected',
+    ).prefault({}),
+    assertion: maybe(
+      unavailable('signed assertions are not written yet', 'leave it out'),
+      'a signed statement for the backend',
+    ),
+  },
+  'how the backend hears of the client',
+);
+
+export const log = group(
+  {
+    file: standard(path, '-', 'where request lines go; - is standard output'),
+    format: standard(choice(['json']), 'json', 'one JSON object a line'),
+    omitNames: standard(flag, false, 'leave account names, UPNs and SIDs out'),
+    w3c: maybe(
+      unavailable('the W3C format is not written yet', 'leave it out; request lines are JSON'),
+      'a log as IIS writes it',
+    ),
+  },
+  'request lines',
+);
+
+export const admin = group(
+  {
+    listen: maybe(listener, 'health and metrics over TCP; none when left out'),
+    socket: maybe(path, 'everything else, on a Unix socket of mode 0600; none when left out'),
+  },
+  'the way in for operators',
+);
+
+export const limits = group(
+  {
+    maximumConnections: standard(count(1, 1_000_000), 10_000, 'connections at once'),
+    maximumConnectionsPerAddress: standard(count(1, 1_000_000), 1000, 'connections at once from one address'),
+    maximumHandshakes: standard(count(1, 100_000), 512, 'connections at once before the end of their handshake'),
+    handshakeTimeout: standard(duration(1), '10s', 'from accept to the end of the handshake'),
+    maximumClientHello: standard(size(512), '16KiB', 'bytes of a ClientHello'),
+    headersTimeout: standard(duration(1), '30s', 'for the header section of a request'),
+    requestTimeout: standard(duration(1), '5m', 'for a whole request'),
+    keepAliveTimeout: standard(duration(1), '65s', 'between two requests of a connection'),
+    idleTimeout: standard(duration(1), '2m', 'without a byte in either direction'),
+    maximumHeaderBytes: standard(size(1024), '32KiB', 'header section of a request'),
+    maximumHeaderCount: standard(count(8, 10_000), 200, 'header fields of a request'),
+    maximumStreams: standard(count(1, 10_000), 100, 'HTTP/2 streams at once on a connection'),
+    maximumRequestsPerConnection: standard(count(1, 10_000_000), 100_000, 'requests before a connection is closed'),
+    uploadReadAheadSize: standard(
+      size(0),
+      49_152,
+      'bytes of a body read before a certificate is asked for late; beyond: 413',
+    ),
+    uploadReadAheadTotal: standard(size(0), '64MiB', 'such bytes at once, all connections; beyond: 503'),
+    renegotiationTimeout: standard(duration(1), '60s', 'for the client to send its certificate late'),
+    maximumBody: standard(size(0), '1GiB', 'largest body forwarded; 0: no limit'),
+    lingerTimeout: standard(
+      duration(),
+      '5s',
+      'how long a refused body is still read, so that the client sees the answer',
+    ),
+    lingerBytes: standard(size(0), '16MiB', 'how much of it'),
+    recheck: standard(duration(1000), '60s', 'how often live connections are judged, mapped and authorised again'),
+    drainTimeout: standard(duration(), '30s', 'how long requests in flight may take when the gateway stops'),
+    maximumCertificates: standard(count(1, 10_000_000), 10_000, 'client certificates kept with their verdict'),
+    upstream: group(
+      {
+        maximumConnections: upstreamLimits.maximumConnections.prefault(100).describe('connections to one backend'),
+        maximumQueue: upstreamLimits.maximumQueue.prefault(1000).describe('requests that wait for one; beyond: 503'),
+        connectTimeout: upstreamLimits.connectTimeout.prefault('5s').describe('for a connection to a backend'),
+        headersTimeout: upstreamLimits.headersTimeout
+          .prefault('60s')
+          .describe('from the end of the request to the headers of the answer'),
+        bodyTimeout: upstreamLimits.bodyTimeout
+          .prefault('5m')
+          .describe('between two pieces of an answer; 0s: no limit'),
+      },
+      'backends',
+    ).prefault({}),
+  },
+  'what strangers can make the gateway hold, and how long; counts are per process',
+);
+
+/** The keys of the whole file. Those without a default here are read with `{}` where that is a valid value. */
+export const language = {
+  labOnly: standard(flag, false, 'this is a lab: settings that weaken are allowed and loudly reported'),
+  verdictHeader: standard(flag, false, 'adds X-DSMapper-Verdict to every answer; needs labOnly'),
+  clientCertificateMapping: standard(
+    usage,
+    'enabled',
+    'the server-level switch: disabled turns mapping off everywhere',
+  ),
+  workers: standard(workers, 'auto', 'worker processes; one in this version'),
+  bindings: z.array(binding).min(1).describe('where the gateway listens'),
+  sites: z.array(site).min(1).describe('what it serves'),
+  trust: trust.prefault({}),
+  revocation: revocation.prefault({}),
+  directory: directory.optional(),
+  mapping: mapping.prefault({}),
+  identity: identity.prefault({}),
+  log: log.prefault({}),
+  admin: admin.prefault({}),
+  limits: limits.prefault({}),
+};
+
+export type Language = { readonly [Key in keyof typeof language]: z.output<(typeof language)[Key]> };
+
+function optionals<S extends Record<string, z.ZodType>>(shape: S): { [K in keyof S]: z.ZodOptional<S[K]> } {
+  return Object.fromEntries(Object.entries(shape).map(([key, type]) => [key, type.optional()])) as {
+    [K in keyof S]: z.ZodOptional<S[K]>;
+  };
+}

@@ -1,0 +1,99 @@
+/**
+ * Parts of the configuration whose values must fit each other: header names, limits, the way in for operators.
+ */
+import { Failure } from '../base/failure.ts';
+import { checkHeaderNames, defaultHeaderNames } from '../forward/dialects.ts';
+import type { HeaderNames } from '../forward/forward-contract.ts';
+import type { Settings } from '../gateway/settings.ts';
+import { endpointKey } from './addresses.ts';
+import type { BindingDraft } from './bindings.ts';
+import type { Reading } from './reading.ts';
+import { resolvePath } from './references.ts';
+import type { Language } from './schema.ts';
+
+/** Names that were written are tried after the standard ones, so that the complaint stands where somebody wrote. */
+export function headerNames(written: Language['identity']['headers'], reading: Reading): HeaderNames {
+  const names = Object.entries({ ...defaultHeaderNames, ...written }).filter(([, name]) => name !== undefined) as [
+    keyof HeaderNames,
+    string,
+  ][];
+  names.sort(([a], [b]) => Number(written[a] !== undefined) - Number(written[b] !== undefined));
+  let good = {} as HeaderNames;
+  for (const [key, name] of names) {
+    const tried = { ...good, [key]: name };
+    try {
+      checkHeaderNames(tried);
+      good = tried;
+    } catch (error) {
+      if (!(error instanceof Failure)) throw error;
+      reading.mistake(['identity', 'headers', key], error.message, { hint: error.hint });
+    }
+  }
+  return good;
+}
+
+export function limitSettings(limits: Language['limits'], reading: Reading): Settings['limits'] {
+  const { uploadReadAheadSize, uploadReadAheadTotal, headersTimeout, requestTimeout } = limits;
+  if (headersTimeout > requestTimeout)
+    reading.mistake(['limits', 'headersTimeout'], 'is longer than requestTimeout, of which it is a part', {
+      hint: 'shorten it, or write a longer `requestTimeout`',
+    });
+  if (uploadReadAheadSize > uploadReadAheadTotal)
+    reading.mistake(
+      ['limits', 'uploadReadAheadSize'],
+      'is larger than uploadReadAheadTotal: not one such body could be held',
+      { hint: 'write a larger `uploadReadAheadTotal`' },
+    );
+  const { renegotiationTimeout, maximumBody, lingerTimeout, lingerBytes, recheck, drainTimeout, maximumCertificates } =
+    limits;
+  return {
+    connections: {
+      maximumConnections: limits.maximumConnections,
+      maximumConnectionsPerAddress: limits.maximumConnectionsPerAddress,
+      maximumHandshakes: limits.maximumHandshakes,
+      handshakeTimeout: limits.handshakeTimeout,
+      maximumClientHello: limits.maximumClientHello,
+      headersTimeout,
+      requestTimeout,
+      keepAliveTimeout: limits.keepAliveTimeout,
+      idleTimeout: limits.idleTimeout,
+      maximumHeaderBytes: limits.maximumHeaderBytes,
+      maximumHeaderCount: limits.maximumHeaderCount,
+      maximumStreams: limits.maximumStreams,
+      maximumRequestsPerConnection: limits.maximumRequestsPerConnection,
+    },
+    uploadReadAheadSize,
+    uploadReadAheadTotal,
+    renegotiationTimeout,
+    maximumBody,
+    lingerTimeout,
+    lingerBytes,
+    recheck,
+    drainTimeout,
+    maximumCertificates,
+  };
+}
+
+/** What fits into sockaddr_un of Linux with its NUL; beyond, the path is cut or refused. */
+const longestSocketPath = 107;
+
+export function adminSettings(
+  { listen, socket }: Language['admin'],
+  bindings: readonly BindingDraft[],
+  reading: Reading,
+): Settings['admin'] {
+  const taken =
+    listen && bindings.find(({ key }) => listen.port !== 0 && key === endpointKey({ kind: 'address', ...listen }));
+  if (taken !== undefined)
+    reading.mistake(['admin', 'listen'], `is the endpoint of binding ${taken.name}`, {
+      hint: 'give the admin listener an address and port of its own',
+    });
+  const path = socket === undefined ? null : resolvePath(socket, reading);
+  if (path !== null && Buffer.byteLength(path) > longestSocketPath)
+    reading.mistake(
+      ['admin', 'socket'],
+      `the path of a Unix socket has at most ${longestSocketPath} bytes, this one has ${Buffer.byteLength(path)}`,
+      { hint: 'choose a shorter path' },
+    );
+  return { listen: listen ?? null, socket: path };
+}
