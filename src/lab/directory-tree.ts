@@ -22,7 +22,8 @@ export interface TreeFacts {
 /** Object identifiers of controls the server understands; listed in the rootDSE. */
 export const controlOid = { paging: '1.2.840.113556.1.4.319', domainScope: '1.2.840.113556.1.4.1339' } as const;
 
-export function plantTree(store: Store, facts: TreeFacts): void {
+/** @param store takes parents before children */
+export function plantTree(store: Pick<Store, 'add'>, facts: TreeFacts): void {
   const suffix = domainDn(facts.domain);
   const configuration = `CN=Configuration,${suffix}`;
   const schema = `CN=Schema,${configuration}`;
@@ -49,6 +50,7 @@ export function plantTree(store: Store, facts: TreeFacts): void {
   const names = { nETBIOSName: [facts.netbiosName], dnsRoot: [facts.domain], systemFlags: ['3'] };
   crossRef(facts.netbiosName, suffix, names);
   const services = `CN=Public Key Services,CN=Services,${configuration}`;
+  for (const dn of [`CN=Services,${configuration}`, services]) store.add(object(dn, ['top', 'container'], {}));
   for (const name of ['AIA', 'CDP', 'Certification Authorities', 'Enrollment Services', 'KRA', 'OID'])
     store.add(object(`CN=${name},${services}`, ['top', 'container'], {}));
   if (facts.ntAuth === null) return;

@@ -3,11 +3,13 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { connect } from 'node:net';
+import { type AddressInfo, connect, createServer } from 'node:net';
+import { Readable } from 'node:stream';
 import { setTimeout as wait } from 'node:timers/promises';
 
 export interface RunOptions {
-  readonly input?: string;
+  /** Standard input of `run`; an iterable is written as fast as the program reads. */
+  readonly input?: string | Iterable<string>;
   readonly env?: Readonly<Record<string, string>>;
   readonly cwd?: string;
 }
@@ -19,14 +21,30 @@ export async function run(command: string, args: readonly string[], options: Run
   const output = { stdout: '', stderr: '' };
   child.stdout.setEncoding('utf8').on('data', (text: string) => (output.stdout += text));
   child.stderr.setEncoding('utf8').on('data', (text: string) => (output.stderr += text));
-  child.stdin.on('error', () => {}); // a program that does not read its input says why on standard error
-  child.stdin.end(options.input ?? '');
+  // A program that stops reading its input says why on standard error.
+  const { input = '' } = options;
+  Readable.from(typeof input === 'string' ? [input] : chunks(input))
+    .on('error', () => child.stdin.destroy())
+    .pipe(child.stdin)
+    .on('error', () => {});
   const [code, signal]: (number | string | null)[] = await once(child, 'close');
   forget();
   if (code === 0) return output.stdout;
   throw new Error(
     `${command} ended with ${code ?? signal ?? '?'}: ${output.stderr.slice(-2000) || output.stdout.slice(-2000)}`,
   );
+}
+
+/** Few large pieces instead of many small ones. */
+function* chunks(pieces: Iterable<string>): Generator<string> {
+  let chunk = '';
+  for (const piece of pieces) {
+    chunk += piece;
+    if (chunk.length < 65_536) continue;
+    yield chunk;
+    chunk = '';
+  }
+  yield chunk;
 }
 
 export interface Daemon {
@@ -91,6 +109,16 @@ export async function accepts(host: string, port: number): Promise<boolean> {
     socket.destroy();
     return open === true;
   });
+}
+
+/** A port that was free a moment ago. */
+export async function freePort(host: string): Promise<number> {
+  const server = createServer().listen(0, host);
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
 }
 
 /** Ends a child when this process ends before it does. */

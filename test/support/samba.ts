@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { createAuthority } from '../../src/lab/authority.ts';
 import { domainDn, generalizedTime } from '../../src/lab/directory-entries.ts';
+import { ldifLine, ldifLines } from './ldif.ts';
 import { accepts, type Daemon, listening, run, startDaemon } from './processes.ts';
 import { findProgram, peerTest } from './real-peers.ts';
 
@@ -306,33 +307,20 @@ function userLdif(user: SambaUser): string {
   if (user.whenCreated !== undefined) changes['whenCreated'] = generalizedTime(user.whenCreated);
   if (user.locked === true) changes['lockoutTime'] = fileTime(new Date());
   return [
-    `${line('dn', dn)}\nchangetype: add\n${lines(attributes)}`,
+    `${ldifLine('dn', dn)}\nchangetype: add\n${ldifLines(attributes)}`,
     ...Object.entries(changes).map(
-      ([name, value]) => `${line('dn', dn)}\nchangetype: modify\nreplace: ${name}\n${line(name, value)}\n`,
+      ([name, value]) => `${ldifLine('dn', dn)}\nchangetype: modify\nreplace: ${name}\n${ldifLine(name, value)}\n`,
     ),
   ].join('\n');
 }
 
 function ntAuthLdif(certificates: readonly Buffer[]): string {
-  return `dn: CN=NTAuthCertificates,${pkiServices}\nchangetype: add\n${lines({
+  return `dn: CN=NTAuthCertificates,${pkiServices}\nchangetype: add\n${ldifLines({
     objectClass: ['certificationAuthority'],
     cACertificate: certificates.length === 0 ? [Buffer.alloc(1)] : certificates,
     authorityRevocationList: [Buffer.alloc(1)],
     certificateRevocationList: [Buffer.alloc(1)],
   })}`;
-}
-
-function lines(attributes: Readonly<Record<string, readonly (string | Buffer)[]>>): string {
-  return Object.entries(attributes)
-    .flatMap(([name, values]) => values.map((value) => `${line(name, value)}\n`))
-    .join('');
-}
-
-/** A value that is not plain text goes as base64 (RFC 2849). */
-function line(name: string, value: string | Buffer): string {
-  return typeof value === 'string' && /^[!-9;=-~][ -~]*$/.test(value) && !value.endsWith(' ')
-    ? `${name}: ${value}`
-    : `${name}:: ${Buffer.from(value).toString('base64')}`;
 }
 
 const templateLdif = userLdif({ name: bindAccount, password: bindPassword });
