@@ -1,0 +1,163 @@
+/**
+ * The searches of one directory server. Decides which connection carries a search, how many wait, and that a search whose
+ * connection died is sent once more on another. Whether the server is worth asking is `connection-pool.ts`' business,
+ * which server to ask `server-group.ts`'.
+ */
+import type { Millis } from '../base/brand.ts';
+import type { Answer, Connection, DirectorySearch } from './connection.ts';
+import { ConnectionPool, type PoolSettings, type PoolState } from './connection-pool.ts';
+import type { SearchRecord } from './directory.ts';
+import { isAboutSearch } from './result-code.ts';
+import { searchRecord } from './search-record.ts';
+
+export type ControllerAnswer =
+  | Exclude<Answer, { kind: 'lost' }>
+  /** This server did not answer; another may. */
+  | { readonly kind: 'unanswered'; readonly reason: string };
+
+export interface ControllerSettings extends Omit<PoolSettings, 'changed'> {
+  /** Bound on one search on one connection; after it the connection is given up. */
+  readonly searchTimeout: Millis;
+  /** Searches that may wait for a connection. */
+  readonly maximumQueue: number;
+  /** Every search that went over the wire. */
+  readonly onSearch: (record: SearchRecord) => void;
+}
+
+/** Searches under way on one connection: servers answer several faster than one, and many not faster than a few. */
+export const pipelined = 4;
+
+interface Waiting {
+  readonly request: DirectorySearch;
+  readonly records: SearchRecord[];
+  /** Whether a connection has died under it. */
+  again: boolean;
+  settled: boolean;
+  settle(answer: ControllerAnswer): void;
+}
+
+export class Controller {
+  readonly url: string;
+  readonly #settings: ControllerSettings;
+  readonly #pool: ConnectionPool;
+  readonly #queue = new Set<Waiting>();
+  /** Served before the queue, and not counted as waiting. */
+  readonly #again = new Set<Waiting>();
+  /** Messages heard when somebody last waited in vain. */
+  #doubtedAt = -1;
+
+  constructor(settings: ControllerSettings) {
+    this.url = settings.endpoint.url;
+    this.#settings = settings;
+    this.#pool = new ConnectionPool({ ...settings, changed: () => this.#pump() });
+  }
+
+  get state(): PoolState {
+    return this.#pool.state;
+  }
+
+  /** Why it is not up; empty when it is. */
+  get reason(): string {
+    return this.#pool.reason;
+  }
+
+  /** True while it is up as far as we know, but has left somebody waiting and not said a word since. */
+  get doubted(): boolean {
+    return this.#pool.heard === this.#doubtedAt;
+  }
+
+  /** Resolves when the server is not `connecting` any more. */
+  get settled(): Promise<void> {
+    return this.#pool.settled;
+  }
+
+  /**
+   * Settles within `patience`, at once when the server is down or its queue is full. The search itself may go on until the
+   * search time-out: an impatient caller does not cost a connection.
+   * @param records receives each search that went over the wire
+   */
+  search(request: DirectorySearch, patience: Millis, records: SearchRecord[]): Promise<ControllerAnswer> {
+    const { promise, resolve } = Promise.withResolvers<ControllerAnswer>();
+    const heard = this.#pool.heard;
+    const timer = setTimeout(() => {
+      if (this.#pool.heard === heard) this.#doubtedAt = heard;
+      waiting.settle(unanswered(`${this.url} did not answer within ${Math.round(patience)} ms`));
+    }, patience);
+    const waiting: Waiting = {
+      request,
+      records,
+      again: false,
+      settled: false,
+      settle: (answer) => {
+        waiting.settled = true;
+        clearTimeout(timer);
+        this.#queue.delete(waiting);
+        this.#again.delete(waiting);
+        resolve(answer);
+      },
+    };
+    this.#queue.add(waiting);
+    this.#pump();
+    if (this.#queue.size > this.#settings.maximumQueue)
+      waiting.settle(unanswered(`${this.url} has ${this.#settings.maximumQueue} searches waiting already`));
+    return promise;
+  }
+
+  /** Tries a refused or failed server again now. */
+  retry(): void {
+    this.#pool.retry();
+  }
+
+  close(): Promise<void> {
+    return this.#pool.close();
+  }
+
+  #pump(): void {
+    for (const line of [this.#again, this.#queue])
+      for (const waiting of line) {
+        if (this.state === 'down' || this.state === 'refused') {
+          waiting.settle(unanswered(`${this.url} is ${this.state}: ${this.reason}`));
+          continue;
+        }
+        const connection = this.#free();
+        if (connection === null) return;
+        line.delete(waiting);
+        void this.#carry(waiting, connection);
+      }
+  }
+
+  async #carry(waiting: Waiting, connection: Connection): Promise<void> {
+    const { monotonic, searchTimeout, onSearch } = this.#settings;
+    const heard = this.#pool.heard;
+    const sentAt = monotonic();
+    const answer = await connection.search(waiting.request, searchTimeout);
+    const record = searchRecord(this.url, waiting.request, answer, monotonic() - sentAt);
+    waiting.records.push(record);
+    onSearch(record);
+    if (answer.kind !== 'lost') {
+      this.#pool.prove();
+      const elsewhere = answer.kind === 'code' && !isAboutSearch(answer.code);
+      waiting.settle(elsewhere ? unanswered(`${this.url}: ${answer.reason}`) : answer);
+    } else if (answer.silent) {
+      if (this.#pool.heard === heard) this.#pool.trip(answer.reason);
+      waiting.settle(unanswered(`${this.url}: ${answer.reason}`));
+    } else if (waiting.again || waiting.settled) waiting.settle(unanswered(`${this.url}: ${answer.reason}`));
+    else {
+      waiting.again = true;
+      this.#again.add(waiting);
+    }
+    this.#pump();
+  }
+
+  /** The connection with the fewest searches under way, null when all are full. */
+  #free(): Connection | null {
+    let best: Connection | null = null;
+    for (const connection of this.#pool.connections)
+      if (connection.outstanding < (best?.outstanding ?? pipelined)) best = connection;
+    return best;
+  }
+}
+
+function unanswered(reason: string): ControllerAnswer {
+  return { kind: 'unanswered', reason };
+}

@@ -1,0 +1,64 @@
+/**
+ * What a server says about itself before anything else is asked (rootDSE, RFC 4512 section 5.1, MS-ADTS 3.1.1.3.2). Decides whether
+ * it is the server that the configuration says it is.
+ */
+import type { Millis } from '../base/brand.ts';
+import type { Connection, DirectorySearch } from './connection.ts';
+import type { SearchRecord } from './directory.ts';
+import { sameDn } from './dn.ts';
+import { textOf, valuesOf, type DirectoryEntry } from './entry.ts';
+import { anything } from './filter.ts';
+import { searchRecord } from './search-record.ts';
+
+export interface RootDse {
+  /** Null where the server does not say: it is no domain controller, but may hold the entries all the same. */
+  readonly defaultNamingContext: string | null;
+  readonly configurationNamingContext: string | null;
+  /** False only where a server says so. */
+  readonly globalCatalogReady: boolean;
+}
+
+/** A rootDSE, or why there is none. */
+export async function readRootDse(
+  connection: Connection,
+  url: string,
+  timeout: Millis,
+  monotonic: () => number,
+  onSearch: (record: SearchRecord) => void,
+): Promise<RootDse | string> {
+  const sentAt = monotonic();
+  const answer = await connection.search(request, timeout);
+  onSearch(searchRecord(url, request, answer, monotonic() - sentAt));
+  if (answer.kind !== 'entries') return `the rootDSE was not read: ${answer.reason}`;
+  const [entry] = answer.entries;
+  if (entry === undefined) return 'the server has no rootDSE';
+  return {
+    defaultNamingContext: single(entry, 'defaultNamingContext'),
+    configurationNamingContext: single(entry, 'configurationNamingContext'),
+    globalCatalogReady: single(entry, 'isGlobalCatalogReady')?.toUpperCase() !== 'FALSE',
+  };
+}
+
+/** Why the server cannot be asked for the domain whose naming context is `base`; null when it can. */
+export function wrongDomain({ defaultNamingContext }: RootDse, base: string): string | null {
+  if (defaultNamingContext === null || sameDn(defaultNamingContext, base)) return null;
+  return `the server is a controller of ${defaultNamingContext}, not of ${base}`;
+}
+
+/** Why the server cannot be asked as a global catalog; null when it can. */
+export function wrongCatalog({ globalCatalogReady }: RootDse): string | null {
+  return globalCatalogReady ? null : 'the server says that its global catalog is not ready';
+}
+
+const request: DirectorySearch = {
+  base: '',
+  scope: 'base',
+  filter: anything,
+  attributes: ['defaultNamingContext', 'configurationNamingContext', 'isGlobalCatalogReady'],
+  sizeLimit: 0,
+};
+
+function single(entry: DirectoryEntry, attribute: string): string | null {
+  const [value] = valuesOf(entry, attribute);
+  return value === undefined ? null : textOf(value);
+}
