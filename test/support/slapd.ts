@@ -47,6 +47,8 @@ export interface Slapd {
   stop(): Promise<void>;
 }
 
+/** No rootdn: limits do not hold for it. */
+const readerDn = (domain: string) => `cn=reader,${domainDn(domain)}`;
 const password = 'Reads-all-writes-0';
 
 /** @param t ends the server with the test */
@@ -61,9 +63,9 @@ export async function startSlapd(t: { teardown(end: () => unknown): void }, opti
 
   const host = '127.0.0.1';
   const suffix = domainDn(options.domain);
-  const bindDn = `cn=reader,${suffix}`;
+  const bindDn = readerDn(options.domain);
   const caPem = await writeTls(folder, host);
-  const conf = writeConf(folder, suffix, bindDn, options.threads ?? 2);
+  const conf = writeConf(folder, suffix, options.threads ?? 2);
   // Quick, and without schema checks: users of Active Directory have no sn.
   await run(findProgram('slapadd') ?? 'slapadd', ['-q', '-s', '-f', conf], { input: ldif(options) });
 
@@ -80,6 +82,10 @@ function* ldif(options: SlapdOptions): Generator<string> {
   const add = (entry: DirectoryEntry) => void tree.push(entry);
   plantTree({ add }, { upnSuffixes: [], rootDse: {}, ...options, ntAuth: options.ntAuth ?? null });
   for (const entry of tree) yield record(entry);
+  yield record({
+    dn: readerDn(options.domain),
+    attributes: { objectClass: ['person'], cn: ['reader'], userPassword: [password] },
+  });
   for (const entry of options.entries) yield record(entry);
 }
 
@@ -101,7 +107,7 @@ async function writeTls(folder: string, host: string): Promise<string> {
   return authority.cert;
 }
 
-function writeConf(folder: string, suffix: string, bindDn: string, threads: number): string {
+function writeConf(folder: string, suffix: string, threads: number): string {
   mkdirSync(join(folder, 'db'));
   const rootDse = join(folder, 'rootdse.ldif');
   const configuration = `CN=Configuration,${suffix}`;
@@ -132,8 +138,8 @@ TLSVerifyClient never
 rootDSE ${rootDse}
 database mdb
 suffix "${suffix}"
-rootdn "${bindDn}"
-rootpw ${password}
+access to attrs=userPassword by anonymous auth
+access to * by users read
 directory ${join(folder, 'db')}
 maxsize 8589934592
 dbnosync
