@@ -3,7 +3,7 @@
  * does not answer.
  */
 import { systemClock } from '../base/clock.ts';
-import { describeRules } from '../config/describe.ts';
+import { describeRules, rulesText } from '../config/describe.ts';
 import { createMetrics, silentGauges } from '../gateway/metrics.ts';
 import type { Settings } from '../gateway/settings.ts';
 import type { Setup } from '../gateway/setup.ts';
@@ -28,8 +28,7 @@ export interface Contact {
 export async function check(options: CheckOptions): Promise<ExitCode> {
   const settings = await loadFile(options.config);
   const contacts = options.offline === true ? [] : await contactAll(settings);
-  if (options.json === true)
-    terminal.json({ source: settings.source, rules: describeRules(settings), warnings: settings.warnings, contacts });
+  if (options.json === true) terminal.json({ source: settings.source, ...describeRules(settings), contacts });
   else report(settings, contacts);
   return contacts.every(({ answers }) => answers) ? 0 : 3;
 }
@@ -88,7 +87,6 @@ function report(settings: Settings, contacts: readonly Contact[]): void {
   terminal.line(paint('bold', `${settings.source} is valid`));
   for (const line of describeRules(settings))
     terminal.line(typeof line === 'string' ? line : printable(JSON.stringify(line)));
-  for (const warning of settings.warnings) terminal.warn(warning);
   if (contacts.length > 0) terminal.line();
   for (const { what, answers, detail } of contacts) {
     terminal.line(
