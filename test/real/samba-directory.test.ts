@@ -2,6 +2,7 @@
  * Samba's domain controller beside the embedded directory, which holds a copy of the same objects: where both answer the
  * same question differently, either the embedded one is wrong or the difference is written down here.
  */
+import { hash } from 'node:crypto';
 import * as fc from 'fast-check';
 import {
   AndFilter,
@@ -17,6 +18,10 @@ import {
   PresenceFilter,
   SubstringFilter,
 } from 'ldapts';
+import type { Millis } from '../../src/base/brand.ts';
+import { systemClock } from '../../src/base/clock.ts';
+import type { Assertion, Directory } from '../../src/directory/directory.ts';
+import { createDirectory } from '../../src/directory/forest.ts';
 import { createAuthority } from '../../src/lab/authority.ts';
 import { type DirectoryEntry, startDirectoryServer } from '../../src/lab/directory-server.ts';
 import { sidBytes, sidText } from '../../src/lab/directory-sid.ts';
@@ -332,6 +337,91 @@ await sambaTest('the embedded directory answers as Samba does', async (t) => {
       (await client.search(suffix, { filter: '(cn=crowd*)', sizeLimit: 5 })).searchEntries.length;
     t.strictSame([await limited(real), await limited(embedded)], [60, 5], 'the size limit: Samba does not keep it');
   });
+
+  await t.test('our client reads both alike', async (t) => {
+    const directoryOf = (url: string, gc: string[], ca: string) => {
+      const bind = { dn: samba.bindDn, password: samba.password };
+      const directory = createDirectory(
+        {
+          domains: [{ name: samba.domain, controllers: [url], bind }],
+          globalCatalog: gc,
+          certificateAuthorities: [ca],
+          connectTimeout: 10_000 as Millis,
+          searchTimeout: 10_000 as Millis,
+          refresh: 600_000 as Millis,
+          connections: 2,
+          maximumQueue: 100,
+        },
+        { clock: systemClock, random: () => 0 },
+      );
+      t.teardown(() => directory.close());
+      return directory;
+    };
+    const directories = [
+      directoryOf(samba.ldapsUrl, [], samba.caPem),
+      directoryOf(samba.ldapsUrl, [samba.gcUrl], samba.caPem),
+      directoryOf(server.url, [], authority.cert),
+    ] as const;
+    const names = ['Samba', "Samba's global catalog", 'the embedded directory'];
+
+    const accounts = async (directory: Directory, assertion: Assertion) => {
+      const located = await directory.locate([assertion], 20_000 as Millis);
+      if (located.kind === 'unknown') return located.reason;
+      const facts = located.accounts.map(({ readAt: _readAt, server: _server, ...facts }) => facts);
+      return facts.sort((a, b) => order(a.dn, b.dn));
+    };
+    const mapped = (value: string): Assertion => ({ attribute: 'altSecurityIdentities', value });
+    const questions: readonly (readonly [Assertion, string])[] = [
+      [mapped(`${issuer}<SR>01ab`), 'LAB\\alice'],
+      [mapped('x509:<ski>AA01'), 'LAB\\alice'],
+      [mapped('X509:<SHA1-PUKEY>00ff'), 'LAB\\bob'],
+      [mapped(shared), 'LAB\\carol LAB\\dave'],
+      [mapped('X509:<S>CN=Älva'), 'LAB\\Älva'],
+      [mapped('X509:<SKI>none'), ''],
+      [{ attribute: 'userPrincipalName', value: 'alice@lab.example.test' }, 'LAB\\alice'],
+      [{ attribute: 'userPrincipalName', value: 'dave@lab.example.test' }, ''],
+      [{ attribute: 'sAMAccountName', value: 'dave', domain: 'lab.example.test' }, 'LAB\\dave'],
+      [{ attribute: 'sAMAccountName', value: 'web01$', domain: 'lab.example.test' }, 'LAB\\web01$'],
+      [{ attribute: 'servicePrincipalName', value: 'HOST/web01' }, 'LAB\\web01$'],
+    ];
+    for (const [assertion, expected] of questions) {
+      const answers = await Promise.all(directories.map((directory) => accounts(directory, assertion)));
+      for (const [index, answer] of answers.entries()) {
+        const found = typeof answer === 'string' ? answer : answer.map(({ name }) => name).join(' ');
+        t.equal(found, expected, `${names[index] ?? ''}: ${assertion.attribute}=${assertion.value}`);
+        t.strictSame(answer, answers[0], 'and says the same of each');
+      }
+    }
+    for (const [index, directory] of directories.entries()) {
+      const name = names[index] ?? '';
+      const [carol] = await accounts(directory, { attribute: 'userPrincipalName', value: 'carol@lab.example.test' });
+      t.match(
+        carol,
+        { expires: Date.parse('2020-01-01T00:00:00Z'), disabled: false, locked: false, kind: 'user' },
+        name,
+      );
+      const [dave] = await accounts(directory, { attribute: 'sAMAccountName', value: 'dave', domain: samba.domain });
+      t.match(dave, { locked: true, upn: null, expires: null }, name);
+      const [bob] = await accounts(directory, mapped('X509:<SHA1-PUKEY>00ff'));
+      t.match(bob, { disabled: true, sid: await sidOf(samba, 'bob') }, name);
+      const [alice] = await accounts(directory, mapped('x509:<ski>AA01'));
+      t.match(alice, { whenCreated: Date.parse('2015-01-02T03:04:05Z') }, `${name}: created before the domain was`);
+      const [web] = await accounts(directory, { attribute: 'servicePrincipalName', value: 'HOST/web01' });
+      t.match(web, { kind: 'computer', dnsHostName: 'web01.lab.example.test' }, name);
+      t.match(
+        await directory.ntAuth(),
+        { kind: 'read', issuers: new Set([hash('sha256', authority.der, 'hex')]) },
+        name,
+      );
+      t.match(await directory.domains(), {
+        kind: 'read',
+        domains: [
+          { dnsName: samba.domain, netbiosName: 'LAB', upnSuffixes: ['lab.example.test', 'corp.example.test'] },
+        ],
+      });
+      t.strictSame(new Set((await directory.health()).map(({ state }) => state)), new Set(['up']), name);
+    }
+  });
 });
 
 /** Every object of the domain with the attributes of interest. */
@@ -470,4 +560,8 @@ function filters(objects: readonly DirectoryEntry[]): fc.Arbitrary<Filter> {
       tie('filter').map((part) => new NotFilter({ filter: part })),
     ),
   })).filter;
+}
+
+async function sidOf(samba: Samba, name: string): Promise<string | undefined> {
+  return (await samba.read(`CN=${name},CN=Users,${samba.suffix}`, 'objectSid'))[0];
 }
