@@ -57,7 +57,7 @@ export function answerHead(raw: RawHeaders, facts: AnswerFacts): AnswerHead {
     headers.push(name, value);
   }
   const kept = listed === null ? headers : without(headers, listed);
-  if (facts.noStore && !cacheControl) kept.push('Cache-Control', 'no-store');
+  if (facts.noStore && (!cacheControl || listed?.has('cache-control') === true)) kept.push('Cache-Control', 'no-store');
   for (const text of facts.ours) kept.push(text);
   return { headers: sized ? withoutTrailer(kept) : kept, sized };
 }

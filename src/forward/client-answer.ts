@@ -40,8 +40,12 @@ export function onceDrained(response: ClientResponse, listener: () => void): voi
   source.on('drain', drained);
 }
 
+/**
+ * Whether an answer that was ended left us whole, asked when it is closed. A stream can close before its `finish` event,
+ * but then without an error code.
+ */
 export function wasFlushed(response: ClientResponse): boolean {
-  return isStream(response) ? response.stream.writableFinished : response.writableFinished;
+  return isStream(response) ? response.stream.rstCode === noError : response.writableFinished;
 }
 
 /** @throws what node:http and node:http2 throw at a head they do not accept; nothing has been sent then */

@@ -37,6 +37,8 @@ import { RequestBody } from './request-body.ts';
 import { failureOf, isLostConnection } from './upstream-failure.ts';
 import type { Slot, Upstream, Waiter } from './upstream.ts';
 
+export { bodyLengthOf } from './request-body.ts';
+
 export interface ForwardInput {
   readonly upstream: Upstream;
   readonly method: string;

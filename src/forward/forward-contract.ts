@@ -64,7 +64,8 @@ export interface StreamResponse {
   readonly stream: {
     readonly destroyed: boolean;
     readonly closed: boolean;
-    readonly writableFinished: boolean;
+    /** RFC 9113 section 7; undefined while the stream is open. */
+    readonly rstCode: number | undefined;
     readonly endAfterHeaders: boolean;
     respond(headers: readonly string[], options: { readonly waitForTrailers: boolean }): void;
     additionalHeaders(headers: Record<string, string | string[]>): void;
