@@ -3,33 +3,25 @@
  * sections 4.2.1.3, 4.2.1.9, 6.1.4 (k) to (n)). Names and usages that it may certify are checked elsewhere.
  */
 import type { Certificate } from '../x509/certificate.ts';
-import { isEmptyName } from '../x509/name.ts';
 import { isSelfIssued } from './authority-role.ts';
-import type { RefusalCode } from './finding.ts';
 
-export interface IssuingFault {
-  readonly code: RefusalCode;
-  readonly detail: string;
-}
-
-/** @param depth of the issuer in the path, at least 1 */
-export function findIssuingFaults(path: readonly Certificate[], depth: number): readonly IssuingFault[] {
+/**
+ * @param depth of the issuer in the path, at least 1
+ * @returns one sentence for each fault; all are `basicConstraints`
+ */
+export function findIssuingFaults(path: readonly Certificate[], depth: number): readonly string[] {
   const issuer = path[depth];
   if (issuer === undefined) return [];
-  const { extensions, subject } = issuer;
-  const faults: IssuingFault[] = [];
-  const refuse = (code: RefusalCode, detail: string) => faults.push({ code, detail });
-
-  if (!isAuthority(issuer, depth === path.length - 1)) refuse('basicConstraints', notCa(issuer));
+  const { extensions } = issuer;
+  const faults: string[] = [];
+  if (!isAuthority(issuer, depth === path.length - 1)) faults.push(notCa(issuer));
   if (extensions.keyUsage?.keyCertSign === false)
-    refuse('basicConstraints', 'its keyUsage lacks keyCertSign, so it may not sign certificates');
-  // Section 4.1.2.6: whoever issues has a name; otherwise every certificate with an empty issuer would chain to it.
-  if (isEmptyName(subject)) refuse('certificateMalformed', 'a CA certificate with an empty subject');
+    faults.push('its keyUsage lacks keyCertSign, so it may not sign certificates');
 
   const below = path.slice(1, depth).filter((certificate) => !isSelfIssued(certificate)).length;
   const allowed = extensions.basicConstraints?.pathLength ?? null;
   if (allowed !== null && below > allowed)
-    refuse('basicConstraints', `its pathLenConstraint is ${allowed}, but ${below} CA certificates follow it`);
+    faults.push(`its pathLenConstraint is ${allowed}, but ${below} CA certificates follow it`);
   return faults;
 }
 

@@ -48,8 +48,9 @@ export function findFaults(
     refuse(depth, 'weakAlgorithm', findWeakKey(certificate, settings));
     if (!isAnchor) refuse(depth, 'weakAlgorithm', findWeakSignature(certificate, settings));
     refuse(depth, 'criticalExtension', findCriticalFault(certificate));
-    const roleFaults = depth === 0 ? findLeafFaults(certificate, settings, purpose) : findIssuingFaults(path, depth);
-    for (const { code, detail } of roleFaults) refuse(depth, code, detail);
+    for (const detail of depth === 0 ? [] : findIssuingFaults(path, depth)) refuse(depth, 'basicConstraints', detail);
+    for (const { code, detail } of depth === 0 ? findLeafFaults(certificate, settings, purpose) : [])
+      refuse(depth, code, detail);
   }
 
   const name = findNameFault(path, budget);
