@@ -300,6 +300,8 @@ await t.test('a DNS name asks only where it can be the name of a computer of the
     });
     t.equal(outcome(await scene.map()), 'refused notMapped', name);
     t.notOk(scene.directory.asked.flat().some(({ attribute }) => attribute === 'sAMAccountName'));
+    const [candidate] = scene.mapper.candidates(scene.subject.leaf).filter(({ method }) => method === 'DNS');
+    t.equal(candidate?.used, /^[^.]+\.[^.]/.test(name), `${name} is used only where it has a label and a domain`);
   }
 });
 
@@ -329,9 +331,17 @@ await t.test('all methods that point at one account are named, strongest first',
     identity: {
       method: 'X509IssuerSerialNumber',
       methods: ['X509IssuerSerialNumber', 'UPN', 'X509SubjectOnly'],
-      account: { altSecurityIdentities: [] },
     },
   });
+});
+
+await t.test('an identity does not carry the lists that located it', async (t) => {
+  for (const disabled of [false, true]) {
+    const { result } = await setScene({ accounts: [{ ...alice, servicePrincipalNames: ['host/a'], disabled }] }).map();
+    const account = result.kind === 'mapped' ? result.identity.account : result.verdict.account;
+    t.strictSame(account?.altSecurityIdentities, []);
+    t.strictSame(account?.servicePrincipalNames, []);
+  }
 });
 
 await t.test('the immediate issuer must be in NTAuthCertificates, by its whole certificate', async (t) => {
@@ -376,6 +386,28 @@ await t.test('a directory that breaks its promises is an unknown answer, not a c
   t.match(detail(late), /within 1 ms/);
   t.equal(scene.mapper.size, 0);
   scene.directory.release();
+});
+
+await t.test('the lookup gets what is left of the deadline', async (t) => {
+  for (const [spent, left] of [
+    [0, 5000],
+    [2000, 3000],
+    [6000, 1],
+  ] as const) {
+    const scene = setScene({ settings: { deadline: 5000 as Millis } });
+    const { directory } = scene;
+    directory.domains = async () => {
+      scene.advance(spent);
+      return { kind: 'read', domains: [labDomain] };
+    };
+    let given = 0;
+    directory.locate = async (_, deadline) => {
+      given = deadline;
+      return { kind: 'answered', accounts: [], searches: [] };
+    };
+    await scene.map();
+    t.equal(given, left);
+  }
 });
 
 await t.test('account state is judged after strength, and refuses for good', async (t) => {
@@ -468,6 +500,31 @@ await t.test('a hit is synchronous, is the same object every time and asks nobod
   t.equal(scene.mapper.size, 1);
 });
 
+await t.test('what is kept is what was found', async (t) => {
+  const scene = setScene({
+    accounts: [
+      {
+        ...alice,
+        upn: 'a.müller@lab.example.test',
+        expires: '2027-01-01T00:00:00Z',
+        dnsHostName: 'a.lab.example.test',
+        userAccountControl: 0x210,
+        server: 'dc2.test',
+        guid: '0123456789abcdef0123456789abcdef',
+      },
+      { name: 'LAB\\pc1$', rid: 7, altSecurityIdentities: ['X509:<SKI>01'], readAt: start },
+    ],
+    settings: { cache: cached },
+  });
+  for (const subject of [scene.subject, subjectOf({ serial: '99', subjectKeyIdentifier: '01' })]) {
+    const found = await scene.map({}, subject);
+    const kept = await scene.map({}, subject);
+    t.equal(found.result.kind, 'mapped');
+    t.strictSame({ ...kept.result, searches: [] }, { ...found.result, searches: [] });
+    t.equal(kept.cache, 'hit');
+  }
+});
+
 await t.test('a thousand first requests of one certificate ask as often as one', async (t) => {
   const scene = setScene({ accounts: [alice], settings: { cache: cached } });
   scene.directory.mood = 'held';
@@ -486,8 +543,8 @@ await t.test('leaf, issuer and trust are parts of the key', async (t) => {
   const otherIssuer = parsed(writeCertificate({ issuer: issuerName, subject: issuerName, keyLabel: 'renewed' }));
   const others: readonly MappingSubject[] = [
     subjectOf({ serial: '2b' }),
-    { ...scene.subject, issuer: otherIssuer },
     { ...scene.subject, trustDigest: '01' as Digest },
+    { ...scene.subject, trustDigest: '01' as Digest, issuer: otherIssuer },
   ];
   for (const other of others) t.equal((await scene.map({}, other)).cache, 'miss');
   t.equal(scene.mapper.size, 4);
@@ -714,7 +771,7 @@ await t.test('forget drops everything, or what belongs to one account', async (t
   t.equal(scene.mapper.size, 0);
 });
 
-await t.test('what was asked before forget is not kept, and nobody joins it', async (t) => {
+await t.test('what was asked before forget is not kept', async (t) => {
   for (const fresh of [false, true]) {
     const scene = setScene({ accounts: [alice], settings: { cache: cached } });
     scene.directory.mood = 'held';
@@ -722,13 +779,39 @@ await t.test('what was asked before forget is not kept, and nobody joins it', as
     await settled();
     scene.mapper.forget(`${labSid}-1105`);
     scene.directory.accounts = [];
-    const after = scene.map();
-    await settled();
+    scene.directory.mood = 'well';
+    t.match(await scene.map(), { cache: 'miss', result: { kind: 'refused' } }, 'nobody joins it either');
     scene.directory.release();
     t.match(await before, { result: { kind: 'mapped' } });
-    t.match(await after, { cache: 'miss', result: { kind: 'refused' } });
     t.match(scene.map(), { cache: 'negative' });
   }
+});
+
+await t.test('a question from before forget does not keep others from joining the one after it', async (t) => {
+  const scene = setScene({ accounts: [alice], settings: { cache: cached } });
+  scene.directory.mood = 'held';
+  const before = scene.map();
+  await settled();
+  scene.mapper.forget();
+  const after = scene.map();
+  await settled();
+  scene.directory.release(1);
+  await before;
+  const third = scene.map();
+  await settled();
+  scene.directory.release();
+  t.match(await after, { cache: 'miss' });
+  t.match(await third, { cache: 'joined' });
+});
+
+await t.test('no timer outlives its question', async (t) => {
+  const timers = () => process.getActiveResourcesInfo().filter((kind) => kind === 'Timeout').length;
+  const before = timers();
+  const scene = setScene({ accounts: [alice] });
+  await scene.map();
+  scene.directory.mood = 'broken';
+  await scene.map();
+  t.equal(timers(), before);
 });
 
 await t.test('rules are part of the key and caches are not shared', async (t) => {

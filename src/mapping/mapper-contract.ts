@@ -55,6 +55,22 @@ export interface MappingCacheSettings {
   readonly maximum: number;
 }
 
+/** What holds where nobody configured anything: what a domain controller of 2026 does. */
+export const defaultMappingSettings: MappingSettings = {
+  strongCertificateBindingEnforcement: 2,
+  certificateBackdatingCompensation: 600,
+  useSubjectAltName: true,
+  requireNtAuth: true,
+  sidVeto: false,
+  deadline: 5000 as Millis,
+  cache: {
+    positive: 900_000 as Millis,
+    negative: 60_000 as Millis,
+    stale: 600_000 as Millis,
+    maximum: 200_000,
+  },
+};
+
 /** What the judge step found out, as far as mapping needs it. */
 export interface MappingSubject {
   readonly leaf: Certificate;

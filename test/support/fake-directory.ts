@@ -17,8 +17,8 @@ export interface FakeDirectory extends Directory {
   domainsMood: 'well' | 'silent';
   /** Every `locate`, in order. */
   readonly asked: (readonly Assertion[])[];
-  /** Lets all held answers go; they show the accounts of the moment they were asked. */
-  release(): void;
+  /** Lets held answers go, the oldest first; they show the accounts of the moment they were asked. */
+  release(count?: number): void;
 }
 
 export interface FakeDirectoryFacts {
@@ -69,8 +69,8 @@ export function createFakeDirectory(facts: FakeDirectoryFacts): FakeDirectory {
       fake.domainsMood === 'silent' ? { kind: 'unknown', reason: 'never read' } : { kind: 'read', domains },
     health: async () => [],
     close: async () => {},
-    release() {
-      for (const go of held.splice(0)) go();
+    release(count = held.length) {
+      for (const go of held.splice(0, count)) go();
     },
   };
   return fake;

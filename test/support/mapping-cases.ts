@@ -3,13 +3,14 @@
  * yield, and what becomes of it against given accounts. Says nothing about how a case is run.
  */
 import { readdirSync, readFileSync } from 'node:fs';
-import type { Digest } from '../../src/base/brand.ts';
+import type { Digest, Millis } from '../../src/base/brand.ts';
 import type { Assertion, DomainNames } from '../../src/directory/directory.ts';
-import type {
-  MappedIdentity,
-  MappingMethod,
-  MappingSettings,
-  MappingSubject,
+import {
+  defaultMappingSettings,
+  type MappedIdentity,
+  type MappingMethod,
+  type MappingSettings,
+  type MappingSubject,
 } from '../../src/mapping/mapper-contract.ts';
 import { parseCertificate, type Certificate } from '../../src/x509/certificate.ts';
 import { writeCertificate, type WrittenCertificate, type WrittenName } from './certificate-writer.ts';
@@ -65,20 +66,12 @@ export function readMappingCases(filter: string): readonly MappingCase[] {
     }));
 }
 
+const zero = 0 as Millis;
+
 /** What Windows does in 2026, and no cache. */
 export const strictSettings: MappingSettings = {
-  strongCertificateBindingEnforcement: 2,
-  certificateBackdatingCompensation: 600,
-  useSubjectAltName: true,
-  requireNtAuth: true,
-  sidVeto: false,
-  deadline: 5000 as MappingSettings['deadline'],
-  cache: {
-    positive: 0 as MappingSettings['deadline'],
-    negative: 0 as MappingSettings['deadline'],
-    stale: 0 as MappingSettings['deadline'],
-    maximum: 0,
-  },
+  ...defaultMappingSettings,
+  cache: { positive: zero, negative: zero, stale: zero, maximum: 0 },
 };
 
 /** A leaf together with a certificate of its issuer, as judging a chain would hand them over. */
