@@ -17,7 +17,6 @@ export interface App {
 export async function createApp(serve: (request: ClientRequest, response: ClientResponse) => void): Promise<App> {
   const app = fastify({
     logger: false,
-    disableRequestLogging: true,
     exposeHeadRoutes: false,
     routerOptions: { maxParamLength: 1_000_000 },
     frameworkErrors: (_error, request, reply) => takeOver(request, reply),

@@ -113,9 +113,10 @@ function decodeUtf8(text: string): string | null {
   }
 }
 
+/** A name as software sees it that cuts parameters, or reads a decoded path a second time: up to `;`, `?` or `#`. */
 function withoutParameters(segment: string): string {
-  const semicolon = segment.indexOf(';');
-  return semicolon < 0 ? segment : segment.slice(0, semicolon);
+  const cut = segment.search(/[;?#]/);
+  return cut < 0 ? segment : segment.slice(0, cut);
 }
 
 /**

@@ -48,6 +48,7 @@ export interface Gateway {
   addresses(): readonly { readonly binding: string; readonly address: string; readonly port: number }[];
   readiness(): Promise<Readiness>;
   connectionCount(): number;
+  requestsInFlight(): number;
   /** Judges, maps and authorises every live connection again, now. @returns how many were ended */
   recheck(): Promise<number>;
   /** Stops accepting, lets requests in flight finish within `drainTimeout`, then closes everything. Idempotent. */
@@ -63,8 +64,10 @@ export async function startGateway(
 ): Promise<Gateway> {
   const log = facilities.log ?? createAccessLog(await openLog(settings.log));
   let front: Front | null = null;
+  let inFlight = 0;
   const metrics = createMetrics({
     connections: () => countOf(front?.connections() ?? []),
+    requestsInFlight: () => inFlight,
     generation: () => setup.generation,
     mappingCacheEntries: () => setup.mapper?.size ?? 0,
     certificateCacheEntries: () => setup.judge.size,
@@ -83,7 +86,9 @@ export async function startGateway(
   }
 
   async function finish(exchange: Exchange, current: Setup): Promise<void> {
+    inFlight += 1;
     const ending = await endingOf(exchange, current);
+    inFlight -= 1;
     if (!exchange.answered) refuse(exchange, ending, current);
     metrics.countVerdict(ending.code);
     exchange.observe(metrics);
@@ -117,6 +122,7 @@ export async function startGateway(
     addresses: () => opened.addresses(),
     readiness: () => readinessOf(setup),
     connectionCount: () => countOf(opened.connections()),
+    requestsInFlight: () => inFlight,
     recheck: () => recheck.run(),
     close: () => (closing ??= closeAll()),
   };

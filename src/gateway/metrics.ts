@@ -30,6 +30,7 @@ const cacheOutcomes: readonly CacheOutcome[] = ['hit', 'negative', 'stale', 'mis
 /** Read at scrape time, so that nothing has to be kept in step. */
 export interface Gauges {
   connections(): number;
+  requestsInFlight(): number;
   generation(): number;
   mappingCacheEntries(): number;
   certificateCacheEntries(): number;
@@ -39,6 +40,7 @@ export interface Gauges {
 /** For commands that serve nobody. */
 export const silentGauges: Gauges = {
   connections: () => 0,
+  requestsInFlight: () => 0,
   generation: () => 0,
   mappingCacheEntries: () => 0,
   certificateCacheEntries: () => 0,
@@ -90,6 +92,7 @@ export function createMetrics(gauges: Gauges): Metrics {
     connectionEvents,
   );
   gauge(registers, 'dsmapper_connections', 'Client connections open now', gauges.connections);
+  gauge(registers, 'dsmapper_requests_in_flight', 'Requests without an answer yet', gauges.requestsInFlight);
   gauge(registers, 'dsmapper_setup_generation', 'Generation of the setup that new requests take', gauges.generation);
   gauge(registers, 'dsmapper_mapping_cache_entries', 'Entries of the mapping cache', gauges.mappingCacheEntries);
   gauge(
