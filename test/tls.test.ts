@@ -27,6 +27,12 @@ import {
 } from './support/client-hello-writer.ts';
 import type { WrittenExtension, WrittenHello } from './support/client-hello-writer.ts';
 
+/** SSL_OP_NO_EXTENDED_MASTER_SECRET of OpenSSL 3; Node has no name for it. */
+const noExtendedMasterSecret = 1;
+
+/** Octets of `writeHelloBody()` before its extensions: a hello may end there. */
+const extensionsStart = writeHelloBody({ extensions: null }).length;
+
 const maximum = 16_384;
 const read = (bytes: Buffer, limit = maximum): ClientHelloResult => createClientHelloReader(limit).push(bytes);
 const incomplete = { kind: 'incomplete' };
@@ -435,12 +441,6 @@ await t.test('TLS options', async (t) => {
     t.end();
   });
 });
-
-/** SSL_OP_NO_EXTENDED_MASTER_SECRET of OpenSSL 3; Node has no name for it. */
-const noExtendedMasterSecret = 1;
-
-/** Octets of `writeHelloBody()` before its extensions: a hello may end there. */
-const extensionsStart = writeHelloBody({ extensions: null }).length;
 
 /** The first bytes that Node's TLS client sends. */
 function helloOfNode(options: object): Promise<Buffer> {

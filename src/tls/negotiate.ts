@@ -6,6 +6,7 @@
 import type { TLSSocket } from 'node:tls';
 import type { Millis } from '../base/brand.ts';
 import { digestOf } from '../base/bytes.ts';
+import { codeOf } from '../base/failure.ts';
 import type { AskFailure, Presented } from './connection.ts';
 
 /** Certificates of a presented chain that are looked at; OpenSSL bounds their bytes (100 KB of Certificate message). */
@@ -34,6 +35,12 @@ export function watchHandshakes(socket: TLSSocket, idleTimeout: Millis, events: 
       events.foreign();
       socket.destroy();
     } else ours();
+  });
+  // HTTP/2 sessions have Node refuse a client's renegotiation before it ends; without this the socket would hang on.
+  socket.on('error', (error) => {
+    if (codeOf(error) !== 'ERR_TLS_RENEGOTIATION_DISABLED') return;
+    events.foreign();
+    socket.destroy();
   });
 
   function negotiate(timeout: Millis): Promise<Presented | AskFailure> {
