@@ -388,6 +388,18 @@ await t.test('a directory that breaks its promises is an unknown answer, not a c
   scene.directory.release();
 });
 
+await t.test('an account that is not one is an unknown answer, also in the background', async (t) => {
+  const scene = setScene({ accounts: [alice], settings: { cache: cached } });
+  await scene.map();
+  const nameless = { ...fakeAccount(alice), dn: undefined as never };
+  scene.directory.locate = async () => ({ kind: 'answered', accounts: [nameless], searches: [] });
+  t.equal(outcome(await scene.map({ fresh: true })), 'unknown internalError');
+  scene.advance(16 * minute);
+  t.match(scene.map(), { cache: 'stale' });
+  await settled();
+  t.match(scene.map(), { cache: 'stale', result: { kind: 'mapped' } });
+});
+
 await t.test('the lookup gets what is left of the deadline', async (t) => {
   for (const [spent, left] of [
     [0, 5000],

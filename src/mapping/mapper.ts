@@ -90,27 +90,23 @@ export function createMapper({ directory, settings, clock, onSearches }: MapperM
   }
 
   async function bypass(key: Digest, subject: MappingSubject, steps: Steps): Promise<MapAnswer> {
-    const started = generation;
-    const result = await answerOf(subject, steps);
-    keep(key, result, started);
-    return { result, cache: 'bypass' };
+    return { result: await answerOf(key, subject, steps), cache: 'bypass' };
   }
 
   /** @param stale the answer that is served meanwhile */
   function ask(key: Digest, subject: MappingSubject, steps: Steps, stale?: Kept): Promise<MappingResult> {
-    const started = generation;
-    const running = answerOf(subject, steps).then((result) => {
+    const running = answerOf(key, subject, steps).then((result) => {
       if (asking.get(key) === running) asking.delete(key);
       if (result.kind === 'unknown' && stale !== undefined) stale.askAgainFrom = clock.monotonic() + pauseAfterSilence;
-      keep(key, result, started);
       return result;
     });
     asking.set(key, running);
     return running;
   }
 
-  /** Never rejects. */
-  async function answerOf(subject: MappingSubject, steps: Steps): Promise<MappingResult> {
+  /** Asks the directory and keeps what it says. Never rejects: in the background nobody would be there to hear it. */
+  async function answerOf(key: Digest, subject: MappingSubject, steps: Steps): Promise<MappingResult> {
+    const started = generation;
     const start = clock.monotonic();
     const remaining = () => Math.max(1, settings.deadline - (clock.monotonic() - start)) as Millis;
     try {
@@ -120,16 +116,13 @@ export function createMapper({ directory, settings, clock, onSearches }: MapperM
         () => unknown(steps, `the directory did not answer within ${settings.deadline} ms`, []),
       );
       onSearches?.(result.searches);
+      if (result.kind !== 'unknown' && started === generation) cache.put(key, result, clock.now());
       return result;
     } catch (error) {
       const why = verdict('internalError', `mapping failed: ${reasonOf(error)}`);
       steps.note('map', why.code, why.detail);
       return { kind: 'unknown', verdict: why, searches: [] };
     }
-  }
-
-  function keep(key: Digest, result: MappingResult, started: number): void {
-    if (result.kind !== 'unknown' && started === generation) cache.put(key, result, clock.now());
   }
 }
 

@@ -54,9 +54,9 @@ export function createMappingCache(settings: MappingCacheSettings, clock: Clock)
       return undefined;
     },
     put(key, result, now) {
+      const kept = result.kind === 'mapped' ? keepAccount(result.identity) : keepRefusal(result.verdict, now);
       accounts.delete(key);
       refusals.delete(key);
-      const kept = result.kind === 'mapped' ? keepAccount(result.identity) : keepRefusal(result.verdict, now);
       if (settings.maximum > 0 && clock.monotonic() < usableUntil(kept))
         (result.kind === 'mapped' ? accounts : refusals).set(key, kept);
     },
