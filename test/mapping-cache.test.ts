@@ -1,0 +1,408 @@
+/**
+ * What the mapper keeps, for how long and for whom, and that waiting requests share one question.
+ */
+import { hash } from 'node:crypto';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import t from 'tap';
+import type { Digest, Millis } from '../src/base/brand.ts';
+import { recordSteps } from '../src/base/steps.ts';
+import { pauseAfterSilence } from '../src/mapping/mapper.ts';
+import type { MappingSubject } from '../src/mapping/mapper-contract.ts';
+import { writeCertificate } from './support/certificate-writer.ts';
+import { fakeAccount, labSid, type AccountFacts } from './support/fake-directory.ts';
+import { parsed } from './support/mapping-cases.ts';
+import {
+  I,
+  alice,
+  bySerial,
+  cached,
+  detail,
+  issuerName,
+  minute,
+  options,
+  outcome,
+  setScene,
+  settled,
+  start,
+  subjectOf,
+} from './support/mapping-scene.ts';
+
+await t.test('a hit is synchronous, is the same object every time and asks nobody', async (t) => {
+  const scene = setScene({ accounts: [alice], settings: { cache: cached } });
+  const first = scene.map();
+  t.ok(first instanceof Promise);
+  t.match(await first, { cache: 'miss', result: { searches: [{ server: 'dc.test' }] } });
+  const hit = scene.map();
+  t.notOk(hit instanceof Promise);
+  t.match(hit, { cache: 'hit', result: { kind: 'mapped', searches: [] } });
+  t.equal(scene.map(), hit);
+  t.equal(scene.directory.asked.length, 1);
+  t.equal(scene.mapper.size, 1);
+});
+
+await t.test('what is kept is what was found', async (t) => {
+  const scene = setScene({
+    accounts: [
+      {
+        ...alice,
+        upn: 'a.müller@lab.example.test',
+        expires: '2027-01-01T00:00:00Z',
+        dnsHostName: 'a.lab.example.test',
+        userAccountControl: 0x210,
+        server: 'dc2.test',
+        guid: '0123456789abcdef0123456789abcdef',
+      },
+      { name: 'LAB\\pc1$', rid: 7, altSecurityIdentities: ['X509:<SKI>01'], readAt: start },
+    ],
+    settings: { cache: cached },
+  });
+  for (const subject of [scene.subject, subjectOf({ serial: '99', subjectKeyIdentifier: '01' })]) {
+    const found = await scene.map({}, subject);
+    const kept = await scene.map({}, subject);
+    t.equal(found.result.kind, 'mapped');
+    t.strictSame({ ...kept.result, searches: [] }, { ...found.result, searches: [] });
+    t.equal(kept.cache, 'hit');
+  }
+});
+
+await t.test('a thousand first requests of one certificate ask as often as one', async (t) => {
+  const scene = setScene({ accounts: [alice], settings: { cache: cached } });
+  scene.directory.mood = 'held';
+  const answers = Array.from({ length: 1000 }, async () => scene.map());
+  await settled();
+  scene.directory.release();
+  const outcomes = (await Promise.all(answers)).map(({ cache }) => cache);
+  t.equal(outcomes.filter((cache) => cache === 'miss').length, 1);
+  t.equal(outcomes.filter((cache) => cache === 'joined').length, 999);
+  t.equal(scene.directory.asked.length, 1);
+});
+
+await t.test('leaf, issuer and trust are parts of the key', async (t) => {
+  const scene = setScene({ accounts: [alice], settings: { cache: cached } });
+  await scene.map();
+  const otherIssuer = parsed(writeCertificate({ issuer: issuerName, subject: issuerName, keyLabel: 'renewed' }));
+  const others: readonly MappingSubject[] = [
+    subjectOf({ serial: '2b' }),
+    { ...scene.subject, trustDigest: '01' as Digest },
+    { ...scene.subject, trustDigest: '01' as Digest, issuer: otherIssuer },
+  ];
+  for (const other of others) t.equal((await scene.map({}, other)).cache, 'miss');
+  t.equal(scene.mapper.size, 4);
+  t.equal((await scene.map({}, subjectOf())).cache, 'hit', 'not the object but its bytes');
+});
+
+await t.test('a refusal is kept for its own time', async (t) => {
+  const scene = setScene({ settings: { cache: cached } });
+  await scene.map();
+  scene.advance(minute - 1);
+  t.match(await scene.map(), { cache: 'negative', result: { kind: 'refused', verdict: { code: 'notMapped' } } });
+  scene.directory.accounts = [fakeAccount(alice)];
+  scene.advance(1);
+  t.match(await scene.map(), { cache: 'miss', result: { kind: 'mapped' } });
+});
+
+await t.test('a crowd of unmapped certificates does not drive out a mapped one', async (t) => {
+  const scene = setScene({ accounts: [alice], settings: { cache: { ...cached, maximum: 20 } } });
+  await scene.map();
+  for (let serial = 0x1000; serial < 0x1080; serial += 1)
+    t.match(await scene.map({}, subjectOf({ serial: serial.toString(16) })), { result: { kind: 'refused' } });
+  t.equal((await scene.map()).cache, 'hit');
+  t.equal(scene.mapper.size, 3, 'one account and a tenth of the places for refusals');
+});
+
+await t.test('the cache is bounded and forgets what was used longest ago', async (t) => {
+  const scene = setScene({ settings: { cache: { ...cached, maximum: 2 } } });
+  const subjects = ['10', '11', '12'].map((serial) => subjectOf({ serial }));
+  scene.directory.accounts = [
+    fakeAccount({ ...alice, altSecurityIdentities: ['10', '11', '12'].map((serial) => `${I}<SR>${serial}`) }),
+  ];
+  for (const subject of subjects) await scene.map({}, subject);
+  t.equal(scene.mapper.size, 2);
+  t.equal((await scene.map({}, subjects[2])).cache, 'hit');
+  t.equal((await scene.map({}, subjects[0])).cache, 'miss');
+});
+
+await t.test('maximum 0, or no time to live, keeps nothing', async (t) => {
+  const zero = 0 as Millis;
+  for (const cache of [
+    { ...cached, maximum: 0 },
+    { ...cached, positive: zero, negative: zero, stale: zero },
+  ])
+    for (const accounts of [[alice], []]) {
+      const scene = setScene({ accounts, settings: { cache } });
+      await scene.map();
+      t.equal(scene.mapper.size, 0);
+      t.equal((await scene.map()).cache, 'miss');
+    }
+});
+
+await t.test('a stale answer is served while one new answer is fetched', async (t) => {
+  const scene = setScene({ accounts: [alice], settings: { cache: cached } });
+  await scene.map();
+  scene.advance(15 * minute - 1);
+  t.match(scene.map(), { cache: 'hit' });
+  scene.advance(1);
+  scene.directory.mood = 'held';
+  scene.directory.accounts = [fakeAccount({ ...alice, upn: 'new@lab.example.test', readAt: scene.clock.now() })];
+  for (let count = 0; count < 5; count += 1)
+    t.match(scene.map(), { cache: 'stale', result: { kind: 'mapped', identity: { account: { upn: null } } } });
+  await settled();
+  t.equal(scene.directory.asked.length, 2);
+  scene.directory.release();
+  await settled();
+  t.match(scene.map(), { cache: 'hit', result: { identity: { account: { upn: 'new@lab.example.test' } } } });
+  t.equal(scene.searches(), 2, 'the search in the background is counted');
+});
+
+await t.test('what a new answer refuses is refused at once afterwards', async (t) => {
+  const scene = setScene({ accounts: [alice], settings: { cache: cached } });
+  await scene.map();
+  scene.advance(16 * minute);
+  scene.directory.accounts = [fakeAccount({ ...alice, disabled: true })];
+  t.match(scene.map(), { cache: 'stale' });
+  await settled();
+  t.match(scene.map(), { cache: 'negative', result: { verdict: { code: 'accountDisabled' } } });
+  scene.advance(minute);
+  scene.directory.mood = 'silent';
+  t.equal(outcome(await scene.map()), 'unknown directoryUnavailable', 'and the old account does not come back');
+});
+
+await t.test('a silent directory: the stale answer serves until stale ends, then nothing is known', async (t) => {
+  const scene = setScene({ accounts: [alice], settings: { cache: cached } });
+  await scene.map();
+  scene.directory.mood = 'silent';
+  scene.advance(25 * minute - 1);
+  t.match(scene.map(), { cache: 'stale', result: { kind: 'mapped' } });
+  await settled();
+  t.equal(scene.directory.asked.length, 2);
+  t.match(scene.map(), { cache: 'stale' }, 'the silence took nothing away');
+  scene.advance(1);
+  t.match(await scene.map(), { cache: 'miss', result: { kind: 'unknown' } });
+  t.equal(scene.mapper.size, 0);
+});
+
+await t.test('a directory that breaks in the background leaves the stale answer and no rejection', async (t) => {
+  const scene = setScene({ accounts: [alice], settings: { cache: cached } });
+  await scene.map();
+  scene.directory.mood = 'broken';
+  scene.advance(16 * minute);
+  t.match(scene.map(), { cache: 'stale' });
+  await settled();
+  t.match(scene.map(), { cache: 'stale' });
+});
+
+await t.test('after a silence the directory is left alone for a moment', async (t) => {
+  const scene = setScene({ accounts: [alice], settings: { cache: cached } });
+  await scene.map();
+  scene.directory.mood = 'silent';
+  scene.advance(16 * minute);
+  const askAndCount = async () => {
+    t.match(scene.map(), { cache: 'stale' });
+    await settled();
+    return scene.directory.asked.length;
+  };
+  t.equal(await askAndCount(), 2);
+  scene.advance(pauseAfterSilence - 1);
+  t.equal(await askAndCount(), 2);
+  scene.advance(1);
+  t.equal(await askAndCount(), 3);
+});
+
+await t.test('a location with a maximumAge gets no older answer, stale or not', async (t) => {
+  const scene = setScene({ accounts: [alice], settings: { cache: cached } });
+  const maximumAge = (10 * minute) as Millis;
+  await scene.map();
+  scene.advance(10 * minute);
+  t.match(scene.map({ maximumAge }), { cache: 'hit' }, 'exactly as old as allowed');
+  scene.advance(1);
+  scene.directory.mood = 'silent';
+  t.match(await scene.map({ maximumAge }), { cache: 'miss', result: { kind: 'unknown' } });
+  t.match(scene.map(), { cache: 'hit' }, 'other locations still get it');
+  scene.directory.mood = 'well';
+  scene.directory.accounts = [fakeAccount({ ...alice, readAt: scene.clock.now() })];
+  t.match(await scene.map({ maximumAge }), { cache: 'miss', result: { kind: 'mapped' } });
+  t.match(scene.map({ maximumAge }), { cache: 'hit' }, 'the new answer is kept');
+  scene.advance(16 * minute);
+  t.match(await scene.map({ maximumAge }), { cache: 'miss' }, 'no stale answer either');
+});
+
+await t.test('maximumAge counts from when the directory read the account, not from when we kept it', async (t) => {
+  const scene = setScene({
+    accounts: [{ ...alice, readAt: start - 9 * minute }],
+    settings: { cache: cached },
+  });
+  await scene.map();
+  scene.advance(2 * minute);
+  t.match(await scene.map({ maximumAge: (10 * minute) as Millis }), { cache: 'miss' });
+});
+
+await t.test('maximumAge holds for refusals too', async (t) => {
+  const scene = setScene({ settings: { cache: cached } });
+  await scene.map();
+  scene.advance(2);
+  t.match(await scene.map({ maximumAge: 1 as Millis }), { cache: 'miss' });
+});
+
+await t.test('unknown is never kept', async (t) => {
+  const scene = setScene({ accounts: [alice], settings: { cache: cached } });
+  scene.directory.mood = 'silent';
+  await scene.map();
+  t.equal(scene.mapper.size, 0);
+  scene.directory.mood = 'well';
+  t.match(await scene.map(), { cache: 'miss', result: { kind: 'mapped' } });
+});
+
+await t.test('an account that expires while its answer is kept is refused from that moment', async (t) => {
+  const scene = setScene({
+    accounts: [{ ...alice, expires: '2026-11-22T12:05:00Z' }],
+    settings: { cache: cached },
+  });
+  await scene.map();
+  scene.advance(5 * minute - 1);
+  t.match(scene.map(), { cache: 'hit', result: { kind: 'mapped' } });
+  scene.advance(1);
+  t.match(scene.map(), { cache: 'hit', result: { kind: 'refused', verdict: { code: 'accountExpired' } } });
+});
+
+await t.test('fresh asks whatever the cache holds, and keeps the answer', async (t) => {
+  const scene = setScene({ accounts: [alice], settings: { cache: cached } });
+  await scene.map();
+  scene.directory.accounts = [];
+  t.match(await scene.map({ fresh: true }), { cache: 'bypass', result: { kind: 'refused' } });
+  t.match(scene.map(), { cache: 'negative' });
+  scene.directory.mood = 'silent';
+  t.match(await scene.map({ fresh: true }), { cache: 'bypass', result: { kind: 'unknown' } });
+  t.match(scene.map(), { cache: 'negative' }, 'a silence takes nothing away');
+});
+
+await t.test('a hit and a join tell their step', async (t) => {
+  const scene = setScene({ accounts: [alice], settings: { cache: cached } });
+  const steps = recordSteps(() => 0);
+  await Promise.all([scene.map(), scene.map({ steps })]);
+  await scene.map({ steps });
+  scene.advance(16 * minute);
+  await scene.map({ steps });
+  await settled();
+  t.strictSame(
+    steps.list.map(({ outcome }) => outcome),
+    ['joined', 'hit', 'stale'],
+  );
+  t.match(steps.list[1]?.detail, /read 2026-11-22T12:00:00\.000Z: LAB\\alice/);
+});
+
+await t.test('forget drops everything, or what belongs to one account', async (t) => {
+  const scene = setScene({
+    accounts: [
+      alice,
+      { name: 'LAB\\bob', rid: 2, altSecurityIdentities: [`${I}<SR>10`] },
+      { name: 'LAB\\carol', rid: 3, disabled: true, altSecurityIdentities: [`${I}<SR>11`] },
+    ],
+    settings: { cache: cached },
+  });
+  const bob = subjectOf({ serial: '10' });
+  const carol = subjectOf({ serial: '11' });
+  for (const subject of [scene.subject, bob, carol]) await scene.map({}, subject);
+  t.equal(scene.mapper.forget(`${labSid}-2`), 1);
+  t.equal((await scene.map()).cache, 'hit');
+  t.equal((await scene.map({}, bob)).cache, 'miss');
+  t.equal(scene.mapper.forget(`${labSid}-3`), 1, 'a refusal belongs to the account that it names');
+  t.equal((await scene.map({}, carol)).cache, 'miss');
+  t.equal(scene.mapper.forget(), 3);
+  t.equal(scene.mapper.size, 0);
+});
+
+await t.test('what was asked before forget is not kept', async (t) => {
+  for (const fresh of [false, true]) {
+    const scene = setScene({ accounts: [alice], settings: { cache: cached } });
+    scene.directory.mood = 'held';
+    const before = scene.map({ fresh });
+    await settled();
+    scene.mapper.forget(`${labSid}-1105`);
+    scene.directory.accounts = [];
+    scene.directory.mood = 'well';
+    t.match(await scene.map(), { cache: 'miss', result: { kind: 'refused' } }, 'nobody joins it either');
+    scene.directory.release();
+    t.match(await before, { result: { kind: 'mapped' } });
+    t.match(scene.map(), { cache: 'negative' });
+  }
+});
+
+await t.test('a question from before forget does not keep others from joining the one after it', async (t) => {
+  const scene = setScene({ accounts: [alice], settings: { cache: cached } });
+  scene.directory.mood = 'held';
+  const before = scene.map();
+  await settled();
+  scene.mapper.forget();
+  const after = scene.map();
+  await settled();
+  scene.directory.release(1);
+  await before;
+  const third = scene.map();
+  await settled();
+  scene.directory.release();
+  t.match(await after, { cache: 'miss' });
+  t.match(await third, { cache: 'joined' });
+});
+
+await t.test('no timer outlives its question', async (t) => {
+  const timers = () => process.getActiveResourcesInfo().filter((kind) => kind === 'Timeout').length;
+  const before = timers();
+  const scene = setScene({ accounts: [alice] });
+  await scene.map();
+  scene.directory.mood = 'broken';
+  await scene.map();
+  t.equal(timers(), before);
+});
+
+await t.test('measured: a cache hit, and what an entry weighs', async (t) => {
+  const scene = setScene({ accounts: [alice], settings: { cache: cached } });
+  await scene.map();
+  const now = scene.clock.now();
+  const rounds = 200_000;
+  const run = () => {
+    for (let count = 0; count < rounds; count += 1) void scene.mapper.map(scene.subject, now, options);
+  };
+  run();
+  const began = process.hrtime.bigint();
+  run();
+  const nanos = Number(process.hrtime.bigint() - began) / rounds;
+  t.equal(scene.directory.asked.length, 1);
+
+  const entries = 10_000;
+  const crowd = setScene({ settings: { cache: { ...cached, maximum: entries } } });
+  const { leaf } = crowd.subject;
+  const collect = garbageCollector();
+  collect();
+  const before = process.memoryUsage().heapUsed;
+  for (let rid = 0; rid < entries; rid += 1) {
+    crowd.directory.accounts = [fakeAccount(crowdMember(rid))];
+    await crowd.map({}, { ...crowd.subject, leaf: { ...leaf, digest: hash('sha256', `${rid}`, 'hex') as Digest } });
+  }
+  crowd.directory.accounts = [];
+  crowd.directory.asked.length = 0;
+  collect();
+  const bytes = (process.memoryUsage().heapUsed - before) / entries;
+  t.equal(crowd.mapper.size, entries);
+  t.comment(`a hit takes ${nanos.toFixed(0)} ns, an entry ${bytes.toFixed(0)} bytes`);
+});
+
+/** As long as real ones are, each text its own, with many values that nobody needs afterwards. */
+function crowdMember(rid: number): AccountFacts {
+  const name = `employee${String(rid).padStart(8, '0')}`;
+  return {
+    name: `LAB\\${name}`,
+    rid: 100_000 + rid,
+    upn: Buffer.from(`${name}@lab.example.test`).toString(),
+    altSecurityIdentities: [
+      bySerial,
+      ...Array.from({ length: 20 }, (_, index) => `X509:<SKI>${rid}${'0'.repeat(40)}${index}`),
+    ],
+    readAt: start,
+  };
+}
+
+function garbageCollector(): () => void {
+  setFlagsFromString('--expose-gc');
+  return runInNewContext('gc') as () => void;
+}
