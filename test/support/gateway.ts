@@ -29,12 +29,16 @@ export interface TestGateway {
   readonly ports: LabPorts;
   /** Request lines so far, newest last. */
   readonly log: readonly Readonly<Record<string, unknown>>[];
+  /** The line of a request, by the X-Request-Id of its answer; the client may have that before the line is written. */
+  logged(requestId: unknown): Promise<Readonly<Record<string, unknown>>>;
   /** PEM texts of a certificate of the lab's PKI. */
   identity(name: string): { readonly cert: string; readonly key: string };
   readonly ca: string;
 }
 
 export interface TestGatewayOptions {
+  /** A lab that the test has started and ends itself; one of its own unless given. */
+  readonly lab?: Lab;
   /** Changes the lab's own configuration text. */
   readonly configure?: (yaml: string) => string;
   readonly facilities?: Partial<GatewayFacilities>;
@@ -44,9 +48,7 @@ export interface TestGatewayOptions {
 export async function testGateway(t: Test, options: TestGatewayOptions = {}): Promise<TestGateway> {
   const folder = await mkdtemp(join(tmpdir(), 'dsmapper-test-'));
   t.teardown(() => rm(folder, { recursive: true, force: true }));
-  const recipes = resolve(import.meta.dirname, '../../certs/recipes');
-  const lab = await startLab({ recipes, folder: join(folder, 'pki'), now: new Date() });
-  t.teardown(() => lab.stop());
+  const lab = options.lab ?? (await testLab(t));
   const ports = { late: await freePort(), upFront: await freePort(), http: await freePort(), admin: await freePort() };
   const yaml = labConfiguration(lab, ports, folder).replace('log: { file: access.log }', 'log: { file: "-" }');
   await writeFile(join(folder, 'ldap-password'), labBind.password);
@@ -55,11 +57,11 @@ export async function testGateway(t: Test, options: TestGatewayOptions = {}): Pr
     join(folder, 'dsmapper.yaml'),
     systemFacilities(systemClock, process.env),
   );
-  const log: Readonly<Record<string, unknown>>[] = [];
+  const log = memoryLog();
   const gateway = await startGateway(settings, {
     clock: systemClock,
     random: Math.random,
-    log: memoryLog(log),
+    log,
     ...options.facilities,
   });
   t.teardown(() => gateway.close());
@@ -74,10 +76,21 @@ export async function testGateway(t: Test, options: TestGatewayOptions = {}): Pr
     settings,
     folder,
     ports,
-    log,
+    log: log.lines,
+    logged: log.logged,
     identity: (name) => ({ cert: certificate(name).chain, key: certificate(name).key }),
     ca: certificate('root').cert,
   };
+}
+
+/** The lab without a gateway, for several gateways in front of one backend. */
+export async function testLab(t: Test): Promise<Lab> {
+  const folder = await mkdtemp(join(tmpdir(), 'dsmapper-lab-'));
+  t.teardown(() => rm(folder, { recursive: true, force: true }));
+  const recipes = resolve(import.meta.dirname, '../../certs/recipes');
+  const lab = await startLab({ recipes, folder: join(folder, 'pki'), now: new Date() });
+  t.teardown(() => lab.stop());
+  return lab;
 }
 
 export interface TestAnswer {
@@ -134,13 +147,31 @@ function answerOf(response: http.IncomingMessage, body: string): TestAnswer {
   };
 }
 
-function memoryLog(lines: Readonly<Record<string, unknown>>[]): AccessLog {
-  return {
-    write: (record) => void lines.push(record),
+function memoryLog() {
+  const lines: Readonly<Record<string, unknown>>[] = [];
+  const waiting = new Set<() => void>();
+  const log: AccessLog = {
+    write(record) {
+      lines.push(record);
+      for (const look of waiting) look();
+    },
     flush: () => {},
     dropped: 0,
     close: () => Promise.resolve(),
   };
+  function logged(requestId: unknown): Promise<Readonly<Record<string, unknown>>> {
+    return new Promise((resolve) => {
+      const look = () => {
+        const line = lines.find((record) => record['requestId'] === requestId);
+        if (line === undefined) return;
+        waiting.delete(look);
+        resolve(line);
+      };
+      waiting.add(look);
+      look();
+    });
+  }
+  return { ...log, lines, logged };
 }
 
 function freePort(): Promise<number> {
