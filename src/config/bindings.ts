@@ -126,6 +126,11 @@ export function checkLate(draft: BindingDraft, locations: readonly Wanting[], re
   const wanting = wantsCertificate(locations);
   if (wanting === null || clientCertificateOf(draft, locations) !== 'late') return;
   const { path, written } = draft;
+  if (written.enableSessionTicket)
+    reading.warn(
+      [...path, 'enableSessionTicket'],
+      'means nothing while the binding asks for certificates late: a resumed client could not be asked',
+    );
   const who = `location ${wanting.location.path} of site ${wanting.site} asks for a certificate by renegotiation, which only TLS 1.2 has`;
   const upFront = 'write `negotiateClientCertificate: enabled` to ask in the first handshake';
   if (written.disableTls12)

@@ -20,16 +20,23 @@ export const maximumComplaints = 50;
 
 /** All mistakes in the order of the file, as one text of several lines. */
 export function complain(source: SourceText, mistakes: readonly Mistake[]): string {
-  const inOrder = [...mistakes].sort((a, b) => (a.at?.start ?? -1) - (b.at?.start ?? -1));
+  const once = new Map(mistakes.map((mistake) => [`${mistake.at?.start} ${mistake.text}`, mistake]));
+  const inOrder = [...once.values()].sort((a, b) => (a.at?.start ?? -1) - (b.at?.start ?? -1));
   const shown = inOrder.slice(0, maximumComplaints).map((mistake) => complaintOf(source, mistake));
   const rest = inOrder.length - shown.length;
   const count = inOrder.length === 1 ? '1 mistake' : `${inOrder.length} mistakes`;
   return [`${printable(source.name)} has ${count}`, ...shown, ...(rest > 0 ? [`and ${rest} more`] : [])].join('\n');
 }
 
-/** A warning is one line. */
-export function warningText(source: SourceText, at: Span | null, text: string): string {
-  return `${placeOf(source, at)}: ${text}`;
+export interface Warning {
+  readonly at: Span | null;
+  readonly text: string;
+}
+
+/** One line each, in the order of the file, none twice. */
+export function warningLines(source: SourceText, warnings: readonly Warning[]): readonly string[] {
+  const inOrder = [...warnings].sort((a, b) => (a.at?.start ?? -1) - (b.at?.start ?? -1));
+  return [...new Set(inOrder.map(({ at, text }) => `${placeOf(source, at)}: ${text}`))];
 }
 
 /** A value as a message shows it: between backticks, short, printable. */
@@ -67,7 +74,7 @@ function excerptOf(source: SourceText, at: Span): readonly string[] {
   const end = Math.max(start + 1, Math.min(start + at.end - at.start, whole.length));
   const from = start > width - 40 ? start - 40 : 0;
   const shown = printable(whole.slice(from, from + width));
-  const carets = '^'.repeat(Math.max(1, Math.min(end - from, from + width) - start));
+  const carets = '^'.repeat(Math.max(1, Math.min(end, from + width) - start));
   const margin = String(line);
   return [
     `  ${margin} | ${from > 0 ? '…' : ''}${shown}${whole.length > from + width ? '…' : ''}`,

@@ -28,8 +28,8 @@ export interface LocationRule {
   readonly bindings: readonly string[];
   readonly hosts: readonly string[];
   readonly path: string;
-  /** Only under its own spelling, because it loosens the rule above it. */
-  readonly exact: boolean;
+  /** `own`: it loosens the rule above it; `others`: the stricter rule for what is not spelled like its twin. */
+  readonly spelling: 'any' | 'own' | 'others';
   readonly sslFlags: readonly string[];
   readonly clientCertificate: LocationSettings['access']['clientCertificate'];
   readonly anonymous: AnonymousRule;
@@ -51,7 +51,9 @@ export interface Rules {
 export function describeRules(settings: Settings): Rules {
   return {
     bindings: settings.bindings.map((binding) => bindingRule(binding, settings)),
-    locations: settings.sites.flatMap((site) => site.locations.map((location) => locationRule(site, location)).reverse()),
+    locations: settings.sites.flatMap((site) =>
+      site.locations.map((location) => locationRule(site, location)).reverse(),
+    ),
     warnings: settings.warnings,
   };
 }
@@ -86,7 +88,7 @@ function bindingRule(binding: BindingSettings, settings: Settings): BindingRule 
 }
 
 function wanting(binding: string, sites: readonly SiteSettings[]): readonly string[] {
-  return sites
+  const paths = sites
     .filter((site) => site.bindings.includes(binding))
     .flatMap((site) =>
       site.locations
@@ -94,6 +96,7 @@ function wanting(binding: string, sites: readonly SiteSettings[]): readonly stri
         .map(({ path }) => `${site.name} ${path}`)
         .reverse(),
     );
+  return [...new Set(paths)];
 }
 
 function protocolsOf({ clientCertificate, disableTls12, disableTls13 }: BindingSettings): readonly string[] {
@@ -102,13 +105,13 @@ function protocolsOf({ clientCertificate, disableTls12, disableTls13 }: BindingS
 }
 
 function locationRule(site: SiteSettings, location: LocationSettings): LocationRule {
-  const { access, path, exact, anonymous, clientCertificateMapping, accounts, maximumAge, dialects, upstream } = location;
+  const { access, path, anonymous, clientCertificateMapping, accounts, maximumAge, dialects, upstream } = location;
   return {
     site: site.name,
     bindings: site.bindings,
     hosts: site.hosts,
     path,
-    exact,
+    spelling: spellingOf(site, location),
     sslFlags: access.flags,
     clientCertificate: access.clientCertificate,
     anonymous,
@@ -119,6 +122,17 @@ function locationRule(site: SiteSettings, location: LocationSettings): LocationR
     upstream: upstream.origin,
   };
 }
+
+function spellingOf(site: SiteSettings, location: LocationSettings): LocationRule['spelling'] {
+  if (location.exact) return 'own';
+  return site.locations.some(({ path, exact }) => exact && path === location.path) ? 'others' : 'any';
+}
+
+const spellings = {
+  any: '',
+  own: ' (in this spelling)',
+  others: ' (in other spellings)',
+} as const;
 
 const asks = {
   never: 'never asks for certificates',
@@ -137,15 +151,15 @@ function bindingLine(rule: BindingRule): string {
     `dsMapperUsage ${usage(rule.dsMapperUsage)}`,
     `usageCheck ${usage(rule.usageCheck)}`,
     `revocation ${rule.revocation ?? 'disabled'}`,
-    `${rule.roots} roots, ${rule.intermediates} intermediates`,
+    `${counted(rule.roots, 'root')}, ${counted(rule.intermediates, 'intermediate')}`,
   ].join('; ');
 }
 
 function locationLine(rule: LocationRule): string {
-  const accounts = rule.clientCertificateMapping ? [`accounts ${rule.accounts.join(', ')}`] : [];
+  const accounts = rule.clientCertificateMapping ? [`accounts ${rule.accounts.join(', ') || 'none'}`] : [];
   const age = rule.maximumAge === null ? [] : [`maximumAge ${durationText(rule.maximumAge)}`];
   return [
-    `location ${rule.site} ${rule.path}${rule.exact ? ' (this spelling only: it loosens the rule above it)' : ''}: sslFlags ${rule.sslFlags.join(', ') || 'None'}`,
+    `location ${rule.site} ${rule.path}${spellings[rule.spelling]}: sslFlags ${rule.sslFlags.join(', ') || 'None'}`,
     `client certificates: ${rule.clientCertificate}`,
     `mapping ${usage(rule.clientCertificateMapping)}`,
     `anonymous ${rule.anonymous}`,
@@ -158,4 +172,8 @@ function locationLine(rule: LocationRule): string {
 
 function usage(on: boolean): string {
   return on ? 'enabled' : 'disabled';
+}
+
+function counted(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? '' : 's'}`;
 }

@@ -15,7 +15,8 @@ import { readParts, type Parts } from './parts.ts';
 import { createReading, type ConfigurationFacilities, type Reading } from './reading.ts';
 import { resolvePath, whyUnreadable } from './references.ts';
 import { readServerCertificate } from './server-certificate.ts';
-import { checkLocations, locationsBehind, readSites, type SiteDraft } from './sites.ts';
+import { checkLocations } from './location-checks.ts';
+import { locationsBehind, readSites, type SiteDraft } from './sites.ts';
 import { maximumConfigurationBytes, readSource, type Source } from './source.ts';
 import { readTrust } from './trust.ts';
 import { adminSettings, headerNames, limitSettings } from './values.ts';
@@ -66,10 +67,15 @@ async function settingsOf(reading: Reading): Promise<Omit<Settings, 'warnings'> 
   if (written === null) return null;
   checkWeaknesses(written, reading);
   const bindings = readBindings(written.bindings, reading);
-  const sites = readSites(written.sites, bindings, written.unread, locationDefaults(written), reading);
+  const sites = readSites(written.sites, bindings, written.broken.has('bindings'), locationDefaults(written), reading);
   const mode = (draft: BindingDraft) => clientCertificateOf(draft, locationsBehind(draft, sites));
   checkTogether(bindings, sites, written, reading);
-  const trust = await readTrust(written.trust, bindings, (draft) => mode(draft) !== 'never', reading);
+  const trust = await readTrust(
+    written.trust,
+    bindings,
+    (draft) => !written.broken.has('trust') && mode(draft) !== 'never',
+    reading,
+  );
   const certificates = new Map<BindingDraft, BindingSettings['certificate']>();
   for (const draft of bindings) {
     const { certificate } = draft.written;
@@ -115,19 +121,20 @@ function checkTogether(
   written: Parts,
   reading: Reading,
 ): void {
-  for (const site of sites) checkLocations(site, written.clientCertificateMapping, written.unread, reading);
+  const facts = { mappingSwitch: written.clientCertificateMapping, someUnread: written.broken.has('bindings') };
+  for (const site of sites) checkLocations(site, bindings, facts, reading);
   for (const draft of bindings) {
     checkLate(draft, locationsBehind(draft, sites), reading);
-    if (!written.sites.includes(null) && !sites.some(({ drafts }) => drafts.includes(draft)))
+    if (!written.broken.has('sites') && !sites.some(({ drafts }) => drafts.includes(draft)))
       reading.warn([...draft.path, 'endpoint'], `no site has binding ${draft.name}: every request is answered 400`);
   }
   const mapping = sites.find(maps);
   const said = reading.source.has(['directory']);
-  if (mapping !== undefined && !said)
+  if (mapping !== undefined && !said && !written.broken.has('directory'))
     reading.mistake([], `\`directory\` is missing, but site ${mapping.settings.name} maps certificates to accounts`, {
       hint: 'write `directory: { domains: [{ name: ..., controllers: [ldaps://...], bind: { dn: ..., password: env:LDAP_PASSWORD } }] }`',
     });
-  if (mapping === undefined && said && !written.sites.includes(null))
+  if (mapping === undefined && said && !written.broken.has('sites'))
     reading.warn(['directory'], 'is not asked: no location maps');
   const { strongCertificateBindingEnforcement: enforcement } = written.mapping;
   if (enforcement !== 1 && reading.source.has(['mapping', 'certificateBackdatingCompensation']))

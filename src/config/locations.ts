@@ -1,14 +1,15 @@
 /**
  * The locations of one site, inheritance done: which path each has, what it takes over from the nearest path above it,
  * and whether it loosens. A location that loosens holds for its own spelling alone (`exact`), so that the rule above it
- * holds for every other spelling of the same path.
+ * holds for every other spelling of the same path; one that loosens in one thing and tightens in another stands twice, and
+ * other spellings fall under the stricter of both.
  */
 import type { Millis } from '../base/brand.ts';
 import type { UpstreamSettings } from '../forward/forward-contract.ts';
 import type { AnonymousRule, LocationSettings } from '../gateway/settings.ts';
 import { accessRule, type AccessFlag } from '../iis/access-flags.ts';
 import { locationSegments } from './location-path.ts';
-import { loosening } from './loosening.ts';
+import { loosening, refusesAll, strictestOf } from './loosening.ts';
 import type { Reading } from './reading.ts';
 import type { Language } from './schema.ts';
 import type { Path } from './source.ts';
@@ -28,44 +29,49 @@ export interface LocationDefaults {
 export interface LocationDraft {
   readonly settings: LocationSettings;
   readonly asksToMap: boolean;
+  /** Nobody wrote it: `/` of a site that has none, or the other spellings of a location that stands twice. */
+  readonly implied: boolean;
   readonly path: Path;
 }
 
-/** Longest path first; `/` is always there. Empty after a complaint that left no upstream. */
+/** Longest path first; `/` is always there. Shorter after a complaint. */
 export function readLocations(
   site: WrittenSite,
   sitePath: Path,
   defaults: LocationDefaults,
   reading: Reading,
 ): readonly LocationDraft[] {
-  const nodes = nodesOf(site, sitePath, reading);
   const drafts: (LocationDraft & { readonly node: Node; readonly rule: Inherited })[] = [];
-  for (const node of nodes) {
+  for (const node of nodesOf(site, sitePath, reading)) {
     const above = drafts.findLast((draft) => isBelow(node, draft.node));
     const rule = inherit(node.written, above?.rule ?? rootRule(site, defaults));
     checkFlags(node, reading);
     if (rule.origin === null) {
-      reading.mistake(node.path, `location ${node.location} has no upstream`, {
-        hint: 'write `upstream: http://host:port` for the site or the location',
-        on: 'key',
-      });
-      continue;
+      const hint = 'write `upstream: http://host:port` for the site or the location';
+      reading.mistake(node.path, `location ${node.location} has no upstream`, { hint, on: 'key' });
+      return [];
     }
-    const settings = settingsOf(node.location, rule, rule.origin, defaults);
+    const own = settingsOf(node.location, rule, rule.origin, defaults);
     const guard = drafts.findLast((draft) => isBelow(node, draft.node) && !draft.settings.exact);
-    const { looser, stricter } = guard === undefined ? noChange : loosening(guard.settings, settings);
-    if (looser.length > 0 && stricter.length > 0)
-      reading.warn(
-        node.path,
-        `looser than ${guard?.node.location} (${looser.join(', ')}) and stricter (${stricter.join(', ')}): in another spelling, this path falls under ${guard?.node.location}`,
-      );
-    drafts.push({
-      settings: { ...settings, exact: looser.length > 0 },
+    const { looser, stricter } = guard === undefined ? noChange : loosening(guard.settings, own);
+    const draft = {
+      settings: own,
       asksToMap: rule.mapping,
       path: node.path,
+      implied: node.path === sitePath,
       node,
       rule,
-    });
+    };
+    if (looser.length === 0 || guard === undefined) {
+      drafts.push(draft);
+      continue;
+    }
+    if (stricter.length > 0 && !refusesAll(guard.settings)) {
+      const change = `looser (${looser.join(', ')}) and stricter (${stricter.join(', ')}) than ${guard.node.location}`;
+      reading.warn(node.path, `is ${change}: in other spellings of the path both rules hold`);
+      drafts.push({ ...draft, settings: strictestOf(guard.settings, own), implied: true });
+    }
+    drafts.push({ ...draft, settings: { ...own, exact: true } });
   }
   return drafts.reverse();
 }

@@ -2,7 +2,9 @@
  * Whether a location asks less of a client than the one above it, more, or both. Only what opens or closes the door counts:
  * where the request goes and which headers it carries does not.
  */
+import type { Millis } from '../base/brand.ts';
 import type { AnonymousRule, LocationSettings } from '../gateway/settings.ts';
+import { accessRule } from '../iis/access-flags.ts';
 
 export interface Change {
   /** In words; empty where nothing is looser. */
@@ -25,6 +27,26 @@ export function loosening(above: LocationSettings, below: LocationSettings): Cha
   if (below.accounts.some((kind) => !above.accounts.includes(kind))) looser.push('accounts');
   if (above.accounts.some((kind) => !below.accounts.includes(kind))) stricter.push('accounts');
   return { looser, stricter };
+}
+
+/** What both rules demand together; headers and upstream are those of `below`. */
+export function strictestOf(above: LocationSettings, below: LocationSettings): LocationSettings {
+  const flags = [...new Set([...above.access.flags, ...below.access.flags])].filter((flag) => flag !== 'None');
+  const ages = [above.maximumAge, below.maximumAge].filter((age) => age !== null);
+  return {
+    ...below,
+    exact: false,
+    access: accessRule(flags),
+    anonymous: anonymousRank[above.anonymous] > anonymousRank[below.anonymous] ? above.anonymous : below.anonymous,
+    clientCertificateMapping: above.clientCertificateMapping || below.clientCertificateMapping,
+    accounts: below.accounts.filter((kind) => above.accounts.includes(kind)),
+    maximumAge: ages.length === 0 ? null : (Math.min(...ages) as Millis),
+  };
+}
+
+/** Neither anonymous nor mapping: nobody gets in, whatever else is demanded. */
+export function refusesAll({ anonymous, clientCertificateMapping }: LocationSettings): boolean {
+  return anonymous === 'disabled' && !clientCertificateMapping;
 }
 
 const demands: readonly { readonly what: string; readonly rank: (rule: LocationSettings) => number }[] = [

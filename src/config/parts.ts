@@ -7,9 +7,11 @@ import { binding, language, site, type Language } from './schema.ts';
 import { readElements, readSection, unknownKey } from './section.ts';
 
 type Elements<T> = { readonly [K in keyof T]: T[K] extends readonly (infer E)[] ? readonly (E | null)[] : T[K] };
-/** `unread`: endpoints of bindings that are null here, as far as they are text. */
 export type Parts = Omit<Language, 'bindings' | 'sites'> &
-  Elements<Pick<Language, 'bindings' | 'sites'>> & { readonly unread: readonly string[] };
+  Elements<Pick<Language, 'bindings' | 'sites'>> & {
+    /** Parts that are not as they were meant: what is missing because of that is not complained of as well. */
+    readonly broken: ReadonlySet<string>;
+  };
 
 /** Null where the file holds no settings at all. */
 export function readParts(reading: Reading): Parts | null {
@@ -20,15 +22,26 @@ export function readParts(reading: Reading): Parts | null {
     });
     return null;
   }
+  const broken = new Set<string>();
   const known = Object.keys(language);
-  for (const key of Object.keys(value)) if (!known.includes(key)) unknownKey(key, known, [], reading);
-  const part = <K extends Exclude<keyof Language, 'bindings' | 'sites'>>(key: K): Language[K] =>
-    (readSection(language[key], [key], reading) ?? language[key].parse(undefined)) as Language[K];
+  for (const key of Object.keys(value)) {
+    const meant = known.includes(key) ? null : unknownKey(key, known, [], reading);
+    if (meant !== null) broken.add(meant);
+  }
+  const part = <K extends Exclude<keyof Language, 'bindings' | 'sites'>>(key: K): Language[K] => {
+    const read = readSection(language[key], [key], reading) as Language[K] | null;
+    if (read !== null) return read;
+    broken.add(key);
+    return language[key].parse(undefined) as Language[K];
+  };
   const bindings = readElements(binding, language.bindings, ['bindings'], reading);
+  const sites = readElements(site, language.sites, ['sites'], reading);
+  if (bindings.length === 0 || bindings.includes(null)) broken.add('bindings');
+  if (sites.length === 0 || sites.includes(null)) broken.add('sites');
   return {
+    broken,
     bindings,
-    sites: readElements(site, language.sites, ['sites'], reading),
-    unread: bindings.flatMap((read, index) => (read === null ? [endpointAt(index, reading)] : [])),
+    sites,
     labOnly: part('labOnly'),
     verdictHeader: part('verdictHeader'),
     clientCertificateMapping: part('clientCertificateMapping'),
@@ -42,9 +55,4 @@ export function readParts(reading: Reading): Parts | null {
     admin: part('admin'),
     limits: part('limits'),
   };
-}
-
-function endpointAt(index: number, { source }: Reading): string {
-  const written = source.at(['bindings', index, 'endpoint']);
-  return typeof written === 'string' ? written : '';
 }

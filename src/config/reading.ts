@@ -3,7 +3,7 @@
  * a part of the configuration gets this and adds its complaints, so that a user hears of all mistakes at once.
  */
 import type { Instant } from '../base/brand.ts';
-import { warningText, type Mistake } from './complaint.ts';
+import { warningLines, type Mistake, type Warning } from './complaint.ts';
 import type { Path, Source } from './source.ts';
 
 /** The outside world of a configuration. */
@@ -36,7 +36,7 @@ export interface Reading {
 
 export function createReading(source: Source, base: string, facilities: ConfigurationFacilities): Reading {
   const mistakes: Mistake[] = [...source.mistakes];
-  const warnings = new Set<string>();
+  const warnings: Warning[] = [];
   return {
     source,
     base,
@@ -46,10 +46,10 @@ export function createReading(source: Source, base: string, facilities: Configur
       mistakes.push({ at: source.locate(path, on), text: withPath(path, text), hint, kind });
     },
     warn(path, text) {
-      warnings.add(warningText(source, source.locate(path, 'value'), withPath(path, text)));
+      warnings.push({ at: source.locate(path, 'value'), text: withPath(path, text) });
     },
     get warnings() {
-      return [...warnings];
+      return warningLines(source, warnings);
     },
   };
 }

@@ -13,13 +13,13 @@ export type Reference =
   { readonly kind: 'env'; readonly name: string } | { readonly kind: 'file' | 'dir'; readonly path: string };
 
 /** `env:NAME` or `file:path`; the message for anything else never shows it. */
-export function secretReference(example: string): Scalar<Reference> {
-  const hint = `write \`env:${example}\` and set that variable, or \`file:secrets/${example.toLowerCase().replaceAll('_', '-')}\``;
+export function secretReference(name: string, file: string): Scalar<Reference> {
+  const hint = `write \`env:${name}\` and set that variable, or \`file:${file}\``;
   return scalar('env:NAME or file:path', (raw) => {
     const found = typeof raw === 'string' ? parseReference(raw, ['env', 'file']) : null;
     if (found !== null) return { value: found };
     const literal = 'a secret cannot stand in this file, only a reference to it';
-    return { wrong: raw === null ? 'is empty' : literal, hint, hidden: true };
+    return { wrong: literal, hint, hidden: true };
   });
 }
 

@@ -28,7 +28,8 @@ export function scalar<T>(kind: string, read: (raw: unknown) => Read<T>): Scalar
   const schema = z.unknown().transform((raw, context): T => {
     const result = raw === undefined ? { wrong: 'is missing', hint: `it must be ${kind}` } : read(raw);
     if ('value' in result) return result.value;
-    const { wrong, hint, hidden = false } = result;
+    const { hint, hidden = false } = result;
+    const wrong = raw === null && kind !== unavailableKind ? 'has no value' : result.wrong;
     context.issues.push({ code: 'custom', message: wrong, input: raw, params: { hint, hidden } });
     return z.NEVER;
   });
@@ -41,6 +42,7 @@ export function kindOf(schema: object): string | null {
   return kinds.get(schema) ?? null;
 }
 
+const unavailableKind = 'left out';
 const kinds = new WeakMap<object, string>();
 
 /** One line of text that is not empty. */
@@ -95,7 +97,7 @@ export function choice<const T extends string | number>(
 
 /** Something the language knows and this version refuses: better than to accept it and do nothing. */
 export function unavailable(reason: string, hint: string): Scalar<undefined> {
-  return scalar<undefined>('left out', () => ({ wrong: `is not available: ${reason}`, hint }));
+  return scalar<undefined>(unavailableKind, () => ({ wrong: `is not available: ${reason}`, hint }));
 }
 
 /** What a timer of Node can hold: beyond 2^31 - 1 milliseconds it fires at once. */

@@ -47,9 +47,9 @@ const headerName: Scalar<string> = text('a header name', (raw) => ({ value: raw 
 const certificate = group(
   {
     cert: maybe(fileReference, 'PEM or DER: the server certificate first, then its intermediates'),
-    key: maybe(secretReference('TLS_KEY'), 'PEM or DER private key of `cert`'),
+    key: maybe(secretReference('TLS_KEY', 'tls/server.key'), 'PEM or DER private key of `cert`'),
     pfx: maybe(fileReference, 'PKCS#12 with certificate and key, in place of `cert` and `key`'),
-    passphrase: maybe(secretReference('TLS_PASSPHRASE'), 'opens `pfx` or an encrypted `key`'),
+    passphrase: maybe(secretReference('TLS_PASSPHRASE', 'secrets/passphrase'), 'opens `pfx` or an encrypted `key`'),
   },
   'what the server shows',
 );
@@ -232,7 +232,7 @@ export const directory = group(
                   text('a DN or user principal name', (raw) => ({ value: raw })),
                   'account that reads the directory',
                 ),
-                password: needed(secretReference('LDAP_PASSWORD'), 'its password'),
+                password: needed(secretReference('LDAP_PASSWORD', 'secrets/ldap'), 'its password'),
               },
               'how the gateway logs on there',
             ),

@@ -4,7 +4,7 @@
  */
 import type { z } from 'zod';
 import { keysAt, languageEntries } from './language-map.ts';
-import type { Reading } from './reading.ts';
+import { pathText, type Reading } from './reading.ts';
 import { shown, wrongOf } from './scalars.ts';
 import type { Path } from './source.ts';
 import { nearest } from './suggestion.ts';
@@ -13,7 +13,12 @@ import { nearest } from './suggestion.ts';
 export function readSection<S extends z.ZodType>(schema: S, path: Path, reading: Reading): z.output<S> | null {
   const result = schema.safeParse(reading.source.at(path));
   if (result.success) return result.data;
-  for (const issue of result.error.issues) complainOf(issue, schema, path, reading);
+  const { issues } = result.error;
+  const meant = new Set(issues.flatMap((issue) => meantBy(issue, schema)));
+  for (const issue of issues) {
+    const missing = reading.source.at([...path, ...(issue.path as Path)]) === undefined;
+    if (!(missing && meant.has(pathText(issue.path as Path)))) complainOf(issue, schema, path, reading);
+  }
   return null;
 }
 
@@ -29,6 +34,17 @@ export function readElements<S extends z.ZodType>(
     return written.map((_, index) => readSection(element, [...path, index], reading));
   readSection(list, path, reading);
   return [];
+}
+
+/** Keys that are missing because they are misspelt: of those only the spelling is complained of. */
+function meantBy(issue: z.core.$ZodIssue, schema: z.ZodType): readonly string[] {
+  if (issue.code !== 'unrecognized_keys') return [];
+  const inside = issue.path as Path;
+  const known = keysAt(schema, inside) ?? [];
+  return issue.keys.flatMap((key) => {
+    const guess = nearest(key, known);
+    return guess === null ? [] : [pathText([...inside, guess])];
+  });
 }
 
 function complainOf(issue: z.core.$ZodIssue, schema: z.ZodType, base: Path, reading: Reading): void {
@@ -54,15 +70,17 @@ function wrongShape(raw: unknown, list: boolean, keys: readonly string[] | null,
       ? 'write `key: value` lines'
       : `the keys here are ${keys.join(', ')}`;
   if (raw === undefined) reading.mistake(path, 'is missing', { hint: list ? 'it must be a list' : hint });
+  else if (raw === null) reading.mistake(path, 'has no value', { hint });
   else reading.mistake(path, `${shown(raw)} is not a ${list ? 'list' : 'group of settings'}`, { hint });
 }
 
-/** Also called for the whole file, whose keys are no section. */
-export function unknownKey(key: string, known: readonly string[], path: Path, reading: Reading): void {
+/** Also called for the whole file, whose keys are no section. @returns the key that was meant, if one is near enough */
+export function unknownKey(key: string, known: readonly string[], path: Path, reading: Reading): string | null {
   const guess = nearest(key, known);
-  const hint =
-    guess === null ? (elsewhere(key) ?? `the keys here are ${known.join(', ')}`) : `did you mean \`${guess}\`?`;
+  const others = elsewhere(key) ?? `the keys here are ${known.join(', ')}`;
+  const hint = guess === null ? others : `did you mean \`${guess}\`?`;
   reading.mistake([...path, key], 'unknown key', { hint, on: 'key' });
+  return guess;
 }
 
 function elsewhere(key: string): string | null {

@@ -103,18 +103,15 @@ async function readKey(
   const secret = passphrase === undefined ? null : await readSecret(passphrase, [...path, 'passphrase'], reading);
   if (bytes === null || (passphrase !== undefined && secret === null)) return null;
   const key = importKey(bytes, secret);
-  if (typeof key !== 'string') return key;
-  const encrypted = bytes.includes('ENCRYPTED');
-  const hint =
-    secret === null && encrypted
-      ? 'the key is encrypted: write `passphrase: env:NAME` beside it'
-      : 'a private key in PEM (-----BEGIN PRIVATE KEY-----) or in DER is needed';
-  const text = encrypted
-    ? secret === null
-      ? 'needs a passphrase'
-      : 'is not opened by the passphrase'
-    : 'is not a private key';
-  reading.mistake([...path, 'key'], `the key ${text}`, { hint });
+  if (key !== null) return key;
+  const own = [...path, 'key'];
+  if (!bytes.includes('ENCRYPTED'))
+    reading.mistake(own, 'the file is not a private key', {
+      hint: 'PEM (-----BEGIN PRIVATE KEY-----) or DER is needed',
+    });
+  else if (secret === null)
+    reading.mistake(own, 'the key is encrypted', { hint: 'write `passphrase: env:NAME` beside it' });
+  else reading.mistake([...path, 'passphrase'], 'does not open the key', { hint: 'it is that of another key' });
   return null;
 }
 
@@ -124,20 +121,18 @@ async function readKeyBytes(reference: Reference, path: Path, reading: Reading):
   return secret === null ? null : Buffer.from(secret);
 }
 
-/** @returns the key, or why it is none: OpenSSL's reason, which does not hold any of the key */
-function importKey(bytes: Buffer, passphrase: string | null): KeyObject | string {
+function importKey(bytes: Buffer, passphrase: string | null): KeyObject | null {
   const secret = passphrase === null ? {} : { passphrase };
-  let reason = '';
   for (const type of ['pkcs8', 'pkcs1', 'sec1'] as const) {
     try {
       return bytes.includes('-----BEGIN')
         ? createPrivateKey({ key: bytes, format: 'pem', ...secret })
         : createPrivateKey({ key: bytes, format: 'der', type, ...secret });
-    } catch (error) {
-      reason = reasonOf(error);
+    } catch {
+      // OpenSSL's reasons are of no help to who made the file; the caller says what is wanted.
     }
   }
-  return reason;
+  return null;
 }
 
 async function readPfx(

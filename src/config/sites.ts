@@ -1,8 +1,8 @@
 /**
- * What the bindings serve: which site answers to which name on which binding, and what in its locations cannot work
- * or is doubtful beside those bindings.
+ * What the bindings serve: which site answers to which name on which binding. Whether its locations can work there is looked
+ * at in `location-checks.ts`.
  */
-import type { LocationSettings, SiteSettings } from '../gateway/settings.ts';
+import type { SiteSettings } from '../gateway/settings.ts';
 import { endpointKey, parseEndpoint } from './addresses.ts';
 import type { BindingDraft, Wanting } from './bindings.ts';
 import { quoted } from './complaint.ts';
@@ -19,11 +19,11 @@ export interface SiteDraft {
   readonly path: Path;
 }
 
-/** @param unread endpoints of bindings that could not be read: not known, but not unknown either */
+/** @param someUnread a binding could not be read: an endpoint that is not known may be its */
 export function readSites(
   written: readonly (Language['sites'][number] | null)[],
   bindings: readonly BindingDraft[],
-  unread: readonly string[],
+  someUnread: boolean,
   defaults: LocationDefaults,
   reading: Reading,
 ): readonly SiteDraft[] {
@@ -31,7 +31,7 @@ export function readSites(
   for (const [index, site] of written.entries()) {
     if (site === null) continue;
     const path: Path = ['sites', index];
-    const drafts = bindingsOf(site, path, bindings, unread, reading);
+    const drafts = bindingsOf(site, path, bindings, someUnread, reading);
     const locations = readLocations(site, path, defaults, reading);
     const settings: SiteSettings = {
       name: site.name,
@@ -55,30 +55,11 @@ export function locationsBehind(binding: BindingDraft, sites: readonly SiteDraft
     .flatMap(({ settings }) => settings.locations.map((location) => ({ site: settings.name, location })).reverse());
 }
 
-/** What is legal or not in the light of the bindings' certificates and switches. */
-export function checkLocations(
-  site: SiteDraft,
-  mappingSwitch: boolean,
-  unread: readonly string[],
-  reading: Reading,
-): void {
-  for (const location of site.locations) {
-    if (location.asksToMap) checkMapping(location, site, mappingSwitch, unread, reading);
-    else checkUnmapped(location, site, reading);
-    const { access } = location.settings;
-    if (access.clientCertificate !== 'ignore' && !access.ssl)
-      reading.warn(
-        location.path,
-        `${nameOf(location, site)} asks for certificates without Ssl: over plain http it is served without one${access.clientCertificate === 'require' ? ', or refused with 403.7' : ''}`,
-      );
-  }
-}
-
 function bindingsOf(
   site: Language['sites'][number],
   path: Path,
   bindings: readonly BindingDraft[],
-  unread: readonly string[],
+  someUnread: boolean,
   reading: Reading,
 ): readonly BindingDraft[] {
   const found = new Set<BindingDraft>();
@@ -87,11 +68,11 @@ function bindingsOf(
     const key = keyOf(name);
     const binding = bindings.find((candidate) => candidate.key === key);
     if (binding === undefined) {
-      if (unread.some((endpoint) => keyOf(endpoint) === key)) continue;
+      if (someUnread) continue;
       const names = bindings.map((candidate) => candidate.name);
       const guess = nearest(name, names);
       reading.mistake(own, `${quoted(name)} is not an endpoint under bindings`, {
-        hint: guess === null ? `the endpoints are ${[...names, ...unread].join(', ')}` : `did you mean \`${guess}\`?`,
+        hint: guess === null ? `the endpoints are ${names.join(', ')}` : `did you mean \`${guess}\`?`,
       });
     } else if (found.has(binding)) {
       reading.mistake(own, `${quoted(name)} is here a second time`, { hint: 'name each binding once' });
@@ -132,59 +113,4 @@ function checkAgainst({ settings, drafts, path }: SiteDraft, others: readonly Si
         `the hosts of site ${settings.name} do not include ${endpoint.host}: nobody reaches the site over binding ${name}`,
       );
   }
-}
-
-function checkMapping(
-  location: LocationDraft,
-  site: SiteDraft,
-  mappingSwitch: boolean,
-  unread: readonly string[],
-  reading: Reading,
-): void {
-  const { settings, path } = location;
-  const who = nameOf(location, site);
-  const https = site.drafts.filter((draft) => draft.https);
-  if (https.length === 0 && unread.length === 0 && site.drafts.length > 0) {
-    reading.mistake(path, `${who} maps certificates, but the site has no https binding`, {
-      hint: 'add a binding with a `certificate` to the site',
-      on: 'key',
-    });
-    return;
-  }
-  if (!mappingSwitch)
-    reading.warn(path, `${who} maps certificates, but clientCertificateMapping of the server is disabled`);
-  for (const { name, written } of https) {
-    if (!written.dsMapperUsage)
-      reading.warn(
-        path,
-        `${who} maps certificates, but dsMapperUsage of binding ${name} is disabled: nobody is mapped there`,
-      );
-    if (settings.access.clientCertificate === 'ignore' && !written.negotiateClientCertificate)
-      reading.warn(
-        path,
-        `${who} maps certificates, but nothing asks for one on binding ${name}: add SslNegotiateCert, or enable negotiateClientCertificate`,
-      );
-  }
-  if (settings.anonymous !== 'disabled') {
-    const effect =
-      settings.anonymous === 'fallback' ? 'who shows no certificate is served without an identity' : 'nobody is mapped';
-    reading.warn(path, `${who} has anonymous ${settings.anonymous} beside mapping: ${effect}`);
-  }
-}
-
-/** A location that is only implied says nothing, so nothing is said of it, unless it is all there is. */
-function checkUnmapped(location: LocationDraft, site: SiteDraft, reading: Reading): void {
-  const { settings, path } = location;
-  const written = path !== site.path || site.locations.length === 1;
-  if (settings.anonymous === 'disabled' && written)
-    reading.warn(path, `${nameOf(location, site)} has neither anonymous nor mapping: every request is refused`);
-  if (settings.access.flags.includes('SslMapCert'))
-    reading.warn(
-      path,
-      `${nameOf(location, site)} has SslMapCert, which maps nothing by itself: enable clientCertificateMapping`,
-    );
-}
-
-function nameOf({ settings }: { readonly settings: LocationSettings }, site: SiteDraft): string {
-  return `location ${settings.path} of site ${site.settings.name}`;
 }

@@ -27,17 +27,22 @@ export interface TemplateFacts {
 
 /** @returns YAML that loads once the files it names are there */
 export function configurationTemplate(facts: TemplateFacts): string {
-  const { certificate = { cert: 'tls/server.pem', key: 'tls/server.key' }, location = '/', endpoint = '0.0.0.0:443' } = facts;
+  const {
+    certificate = { cert: 'tls/server.pem', key: 'tls/server.key' },
+    location = '/',
+    endpoint = '0.0.0.0:443',
+  } = facts;
   const controllers = facts.controllers.map((name) => (name.includes('://') ? name : `ldaps://${name}`));
   const authorities = facts.directoryAuthorities ?? [];
-  const names = endpoint.startsWith('[') || /^[\d.]+:/.test(endpoint) ? [] : [endpoint.slice(0, endpoint.lastIndexOf(':'))];
+  const names =
+    endpoint.startsWith('[') || /^[\d.]+:/.test(endpoint) ? [] : [endpoint.slice(0, endpoint.lastIndexOf(':'))];
   return `# dsmapper: client certificates in front, accounts of ${comment(facts.domain)} behind.
 # Paths are relative to this file. Durations: 250ms, 15s, 10m, 1h30m. Sizes: 49152, 64KiB, 16MiB.
 # \`dsmapper check\` loads this file, contacts what it names and prints the effective rule of each location.
 
 bindings:
   - endpoint: ${text(endpoint)}
-    certificate: { cert: ${file(certificate.cert)}, key: ${file(certificate.key)} }
+    certificate: { cert: ${reference('file', certificate.cert)}, key: ${reference('file', certificate.key)} }
     dsMapperUsage: enabled
     # disabled: only locations that want a certificate ask for it, by renegotiation (TLS 1.2 and HTTP/1.1).
     # enabled: every client is asked in the first handshake (TLS 1.3 and HTTP/2 stay).
@@ -97,14 +102,14 @@ function list(values: readonly string[]): string {
   return `[${values.map(text).join(', ')}]`;
 }
 
+/** A name with the ending of a certificate file is a file, any other a directory. */
 function references(paths: readonly string[]): string {
-  return `[${paths.map(file).join(', ')}]`;
+  const kind = (path: string) => (/\.(?:pem|crt|cer|der)$/i.test(path) ? 'file' : 'dir');
+  return `[${paths.map((path) => reference(kind(path), path)).join(', ')}]`;
 }
 
-/** A name with the ending of a certificate file is a file, any other a directory. */
-function file(path: string): string {
-  if (/^(?:file|dir|env):/.test(path)) return text(path);
-  return text(`${/\.(?:pem|crt|cer|der|key)$/i.test(path) ? 'file' : 'dir'}:${path}`);
+function reference(kind: 'file' | 'dir', path: string): string {
+  return text(/^(?:file|dir|env):/.test(path) ? path : `${kind}:${path}`);
 }
 
 function comment(value: string): string {

@@ -31,7 +31,10 @@ const sentences: Readonly<Record<string, readonly [text: string, hint: string]>>
   RESOURCE_EXHAUSTION: ['is nested too deep to be read', 'no setting lies that deep; look for unclosed brackets'],
   TAB_AS_INDENT: ['a tab is used as indentation', 'YAML wants blanks'],
   TAG_RESOLVE_FAILED: ['this tag is not known', 'leave the tag out; text that starts with ! must stand in quotes'],
-  UNEXPECTED_TOKEN: ['this cannot stand here', 'look for a missing quote or bracket before it'],
+  UNEXPECTED_TOKEN: [
+    'this cannot stand here',
+    'look for a missing quote or bracket before it; an IPv6 endpoint stands in quotes: "[::]:443"',
+  ],
 };
 
 export function syntaxSentence(error: YAMLError): Mistake {
