@@ -17,7 +17,6 @@ import {
   alice,
   bySerial,
   cached,
-  detail,
   issuerName,
   minute,
   options,
