@@ -19,13 +19,17 @@ import { patient } from './support/bare-gateway.ts';
 
 const sanitizer = createSanitizer({ names: defaultHeaderNames });
 
+/** `Name: value` lines as the flat list that headers travel in. */
+const fields = (...lines: readonly string[]) =>
+  lines.flatMap((line) => /^(:?[^:]+): ?(.*)$/s.exec(line)?.slice(1) ?? []);
+
 /** The headers that pass, or the code of the refusal. */
 function passed(...raw: string[]): readonly string[] | string {
   const clean = sanitizer.request(raw);
   return 'code' in clean ? clean.code : clean.headers;
 }
 
-t.test('names fold the way CGI folds them', async (t) => {
+await t.test('names fold the way CGI folds them', async (t) => {
   for (const name of ['X-Remote-User', 'x_remote_user', 'X.Remote!User', 'X_REMOTE-uSER.', 'x-remote-user_.~ ']) {
     t.equal(foldName(name), 'x-remote-user', name);
   }
@@ -33,7 +37,7 @@ t.test('names fold the way CGI folds them', async (t) => {
   t.equal(foldName('...'), '');
 });
 
-t.test('the grammar of fields is that of RFC 9110', async (t) => {
+await t.test('the grammar of fields is that of RFC 9110', async (t) => {
   for (let code = 0; code < 256; code += 1) {
     const character = String.fromCharCode(code);
     t.equal(isToken(`a${character}`), /[!#$%&'*+\-.^_`|~0-9A-Za-z]/.test(character), `token with ${code}`);
@@ -45,30 +49,16 @@ t.test('the grammar of fields is that of RFC 9110', async (t) => {
   t.notOk(isFieldValue('Ā'), 'what has no octet');
 });
 
-t.test('every identity header that any gateway writes is removed, in use or not', async (t) => {
-  const names = [
-    ...[
-      'X-Remote-User',
-      'X-Remote-Upn',
-      'X-Remote-Sid',
-      'X-Remote-Groups',
-      'Remote-User',
-      'REMOTE_USER',
-      'Remote-Groups',
-    ],
-    ...['X-Client-Verify', 'X-ARR-ClientCert', 'X-Client-Cert', 'MS-ASPNETCORE-CLIENTCERT', 'MS-ASPNETCORE-TOKEN'],
-    ...['MS-ASPNETCORE-WINAUTHTOKEN', 'Client-Cert', 'Client-Cert-Chain', 'X-Forwarded-Client-Cert', 'X-SSL-Client-DN'],
-    ...['X-SSL-Client-Verify', 'SSL_CLIENT_S_DN', 'ssl-client-cert', 'X-Forwarded-Tls-Client-Cert'],
-    ...[
-      'X-Forwarded-Tls-Client-Cert-Info',
-      'X-MS-CLIENT-PRINCIPAL',
-      'X-MS-CLIENT-PRINCIPAL-NAME',
-      'X-DSMapper-Verdict',
-    ],
-    ...['X-Forwarded-For', 'X-Forwarded-Proto', 'X-Forwarded-Host', 'X-Forwarded-User', 'Forwarded', 'X-Real-IP'],
-    ...['X-Original-URL', 'X-Rewrite-URL', 'Proxy', 'X-WEBAUTH-USER'],
-  ];
-  for (const name of names) {
+await t.test('every identity header that any gateway writes is removed, in use or not', async (t) => {
+  const names = `
+    X-Remote-User X-Remote-Upn X-Remote-Sid X-Remote-Groups Remote-User REMOTE_USER Remote-Groups
+    X-Client-Verify X-ARR-ClientCert X-Client-Cert MS-ASPNETCORE-CLIENTCERT MS-ASPNETCORE-TOKEN
+    MS-ASPNETCORE-WINAUTHTOKEN Client-Cert Client-Cert-Chain X-Forwarded-Client-Cert X-SSL-Client-DN
+    X-SSL-Client-Verify SSL_CLIENT_S_DN ssl-client-cert X-Forwarded-Tls-Client-Cert
+    X-Forwarded-Tls-Client-Cert-Info X-MS-CLIENT-PRINCIPAL X-MS-CLIENT-PRINCIPAL-NAME X-DSMapper-Verdict
+    X-Forwarded-For X-Forwarded-Proto X-Forwarded-Host X-Forwarded-User Forwarded X-Real-IP
+    X-Original-URL X-Rewrite-URL Proxy X-WEBAUTH-USER`;
+  for (const name of names.trim().split(/\s+/)) {
     const spellings = [
       name,
       name.toLowerCase(),
@@ -81,7 +71,7 @@ t.test('every identity header that any gateway writes is removed, in use or not'
   }
 });
 
-t.test('what only looks like an identity header passes', async (t) => {
+await t.test('what only looks like an identity header passes', async (t) => {
   for (const name of [
     'X-Remote',
     'X-Client',
@@ -96,7 +86,7 @@ t.test('what only looks like an identity header passes', async (t) => {
   }
 });
 
-t.test('renamed headers are protected beside the defaults, and the operator may add more', async (t) => {
+await t.test('renamed headers are protected beside the defaults, and the operator may add more', async (t) => {
   const isProtected = protectedNames({ ...defaultHeaderNames, user: 'SSO-Account' }, ['Staff-Id', 'Corp-*', 'Lab.*']);
   for (const name of ['SSO_account', 'X-Remote-User', 'x-arr-clientcert', 'staff_id', 'Corp-Role', 'lab-x']) {
     t.ok(isProtected(foldName(name)), name);
@@ -104,13 +94,13 @@ t.test('renamed headers are protected beside the defaults, and the operator may 
   for (const name of ['SSO-Accounts', 'Staff-Id-2', 'Corporate', 'label']) t.notOk(isProtected(foldName(name)), name);
 });
 
-t.test('a star after a letter takes the family with and without a dash', async (t) => {
+await t.test('a star after a letter takes the family with and without a dash', async (t) => {
   const isProtected = protectedNames(defaultHeaderNames, ['Corp*']);
   t.ok(isProtected('corporate'));
   t.ok(isProtected('corp-x'));
 });
 
-t.test('fields of the connection go, also those the client lists itself', async (t) => {
+await t.test('fields of the connection go, also those the client lists itself', async (t) => {
   const raw = [
     'Keep-Alive',
     '1',
@@ -144,7 +134,7 @@ t.test('fields of the connection go, also those the client lists itself', async 
   t.strictSame(passed('Connection', 'keep-alive, Upgrade , ,', 'A', '1'), ['A', '1']);
 });
 
-t.test('other spellings of the fields that frame a message go', async (t) => {
+await t.test('other spellings of the fields that frame a message go', async (t) => {
   for (const name of [
     'Content_Length',
     'content-length.',
@@ -158,7 +148,7 @@ t.test('other spellings of the fields that frame a message go', async (t) => {
   }
 });
 
-t.test('framing is told apart from what passes', async (t) => {
+await t.test('framing is told apart from what passes', async (t) => {
   t.match(sanitizer.request(['host', 'a', 'Content-Length', '12', 'Expect', '100-Continue', 'X', 'y']), {
     headers: ['X', 'y'],
     host: 'a',
@@ -169,7 +159,7 @@ t.test('framing is told apart from what passes', async (t) => {
   t.match(sanitizer.request(['Transfer-Encoding', 'Chunked']), { host: null, contentLength: null, chunked: true });
 });
 
-t.test('what could be read in two ways is refused', async (t) => {
+await t.test('what could be read in two ways is refused', async (t) => {
   const refused: readonly (readonly [code: string, ...raw: string[]])[] = [
     ['badRequest', 'Host', 'a', 'host', 'a'],
     ['badRequest', 'Content-Length', '1', 'content-length', '1'],
@@ -194,16 +184,25 @@ t.test('what could be read in two ways is refused', async (t) => {
   for (const [code, ...raw] of refused) t.equal(passed(...raw), code, JSON.stringify(raw));
 });
 
-t.test('HTTP/2: pseudo fields are not forwarded and cookie crumbs become one field', async (t) => {
-  const clean = sanitizer.request([
-    ...[':method', 'GET', ':path', '/', ':authority', 'www.example.test', ':scheme', 'https', ':protocol', 'x'],
-    ...['cookie', 'a=1', 'accept', 'x', 'cookie', 'b=2', 'cookie', 'c=3'],
-  ]);
+await t.test('HTTP/2: pseudo fields are not forwarded and cookie crumbs become one field', async (t) => {
+  const clean = sanitizer.request(
+    fields(
+      ':method: GET',
+      ':path: /',
+      ':authority: www.example.test',
+      ':scheme: https',
+      ':protocol: x',
+      'cookie: a=1',
+      'accept: x',
+      'cookie: b=2',
+      'cookie: c=3',
+    ),
+  );
   t.match(clean, { headers: ['cookie', 'a=1; b=2; c=3', 'accept', 'x'], host: 'www.example.test' });
   t.match(sanitizer.request([':authority', 'A.test', 'host', 'a.TEST']), { host: 'a.TEST' });
 });
 
-t.test('trailers lose identity, framing and whatever RFC 9110 forbids there', async (t) => {
+await t.test('trailers lose identity, framing and whatever RFC 9110 forbids there', async (t) => {
   const raw = [
     'X-Sum',
     '1',
@@ -223,7 +222,7 @@ t.test('trailers lose identity, framing and whatever RFC 9110 forbids there', as
   t.match(sanitizer.trailers(['X Y', 'a']), { code: 'badRequest' });
 });
 
-t.test('a flood of invented names does not make it forget how to judge', async (t) => {
+await t.test('a flood of invented names does not make it forget how to judge', async (t) => {
   for (let i = 0; i < 3000; i += 1) passed(`X-Invented-${i}`, '1');
   t.strictSame(passed('x_remote_user', 'forged', 'X-Invented-1', '1'), ['X-Invented-1', '1']);
 });
@@ -250,30 +249,37 @@ const alice: Account = {
 };
 const der = Buffer.from('308201ff'.repeat(60), 'hex');
 
-t.test('each dialect writes what was earned and no more', async (t) => {
+await t.test('each dialect writes what was earned and no more', async (t) => {
   const both = ['remote-user', 'arr'] as const;
   t.strictSame(identityHeaders(both, defaultHeaderNames, 'none'), ['X-Client-Verify', 'NONE']);
-  t.strictSame(identityHeaders(both, defaultHeaderNames, { certificateDer: der, account: null }), [
-    ...['X-Client-Verify', 'SUCCESS'],
-    ...['X-ARR-ClientCert', der.toString('base64')],
-  ]);
-  t.strictSame(identityHeaders(both, defaultHeaderNames, { certificateDer: der, account: alice }), [
-    ...['X-Remote-User', 'LAB\\alice', 'X-Remote-Upn', 'alice@lab.example.test', 'X-Remote-Sid', 'S-1-5-21-1-2-3-1104'],
-    ...['X-Client-Verify', 'SUCCESS', 'X-ARR-ClientCert', der.toString('base64')],
-  ]);
+  t.strictSame(
+    identityHeaders(both, defaultHeaderNames, { certificateDer: der, account: null }),
+    fields('X-Client-Verify: SUCCESS', `X-ARR-ClientCert: ${der.toString('base64')}`),
+  );
+  t.strictSame(
+    identityHeaders(both, defaultHeaderNames, { certificateDer: der, account: alice }),
+    fields(
+      'X-Remote-User: LAB\\alice',
+      'X-Remote-Upn: alice@lab.example.test',
+      'X-Remote-Sid: S-1-5-21-1-2-3-1104',
+      'X-Client-Verify: SUCCESS',
+      `X-ARR-ClientCert: ${der.toString('base64')}`,
+    ),
+  );
   t.strictSame(identityHeaders([], defaultHeaderNames, { certificateDer: der, account: alice }), []);
   t.strictSame(identityHeaders(['arr'], defaultHeaderNames, 'none'), []);
   t.notMatch(identityHeaders(['arr'], defaultHeaderNames, { certificateDer: der, account: null })[1], /\s/);
 });
 
-t.test('an account without a UPN has no UPN header, and names can be changed', async (t) => {
+await t.test('an account without a UPN has no UPN header, and names can be changed', async (t) => {
   const names = { ...defaultHeaderNames, user: 'SSO-User' };
-  t.strictSame(identityHeaders(['remote-user'], names, { certificateDer: der, account: { ...alice, upn: null } }), [
-    ...['SSO-User', 'LAB\\alice', 'X-Remote-Sid', 'S-1-5-21-1-2-3-1104', 'X-Client-Verify', 'SUCCESS'],
-  ]);
+  t.strictSame(
+    identityHeaders(['remote-user'], names, { certificateDer: der, account: { ...alice, upn: null } }),
+    fields('SSO-User: LAB\\alice', 'X-Remote-Sid: S-1-5-21-1-2-3-1104', 'X-Client-Verify: SUCCESS'),
+  );
 });
 
-t.test('text in a header: one encoding, made and undone', async (t) => {
+await t.test('text in a header: one encoding, made and undone', async (t) => {
   const cases: readonly (readonly [text: string, value: string])[] = [
     ['LAB\\alice', 'LAB\\alice'],
     ['LAB\\jürgen', 'LAB\\j%C3%BCrgen'],
@@ -296,23 +302,25 @@ t.test('text in a header: one encoding, made and undone', async (t) => {
   for (const alien of ['ü', '%zz', '%ED%A0%80', '%', '%c3%bc']) t.equal(textOfHeader(alien), null, alien);
 });
 
-t.test('header names of a configuration are checked', async (t) => {
+await t.test('header names of a configuration are checked', async (t) => {
   t.doesNotThrow(() => checkHeaderNames(defaultHeaderNames));
   for (const user of ['X User', '', 'Höst', 'Host', 'content_length', 'X-Forwarded-For', 'x_client_verify']) {
     t.throws(() => checkHeaderNames({ ...defaultHeaderNames, user }), { code: 'header-name', exitCode: 2 }, user);
   }
 });
 
-t.test('X-Forwarded headers say what the backend cannot see', async (t) => {
-  t.strictSame(forwardedHeaders({ remoteAddress: '::ffff:192.0.2.1', encrypted: true, host: 'www.example.test' }), [
-    ...['X-Forwarded-For', '192.0.2.1', 'X-Forwarded-Proto', 'https', 'X-Forwarded-Host', 'www.example.test'],
-  ]);
-  t.strictSame(forwardedHeaders({ remoteAddress: '2001:db8::1', encrypted: false, host: null }), [
-    ...['X-Forwarded-For', '2001:db8::1', 'X-Forwarded-Proto', 'http'],
-  ]);
+await t.test('X-Forwarded headers say what the backend cannot see', async (t) => {
+  t.strictSame(
+    forwardedHeaders({ remoteAddress: '::ffff:192.0.2.1', encrypted: true, host: 'www.example.test' }),
+    fields('X-Forwarded-For: 192.0.2.1', 'X-Forwarded-Proto: https', 'X-Forwarded-Host: www.example.test'),
+  );
+  t.strictSame(
+    forwardedHeaders({ remoteAddress: '2001:db8::1', encrypted: false, host: null }),
+    fields('X-Forwarded-For: 2001:db8::1', 'X-Forwarded-Proto: http'),
+  );
 });
 
-t.test('admission: every method passes but those that no backend should see', async (t) => {
+await t.test('admission: every method passes but those that no backend should see', async (t) => {
   for (const method of ['GET', 'POST', 'PROPFIND', 'PURGE', 'QUERY', 'M-SEARCH', 'get', 'X-ANY', 'MKCOL']) {
     t.equal(admit(method, '/', null, []), null, method);
   }
@@ -324,7 +332,7 @@ t.test('admission: every method passes but those that no backend should see', as
   }
 });
 
-t.test('admission: only paths in origin form', async (t) => {
+await t.test('admission: only paths in origin form', async (t) => {
   for (const path of ['/', '/a/b?c=d&e', '/%C3%BC', '//x', "/~!$&'()*+,;=:@", '/a\\b']) {
     t.equal(admit('GET', path, null, []), null, path);
   }
@@ -333,7 +341,7 @@ t.test('admission: only paths in origin form', async (t) => {
   }
 });
 
-t.test('admission: only headers that can be sent', async (t) => {
+await t.test('admission: only headers that can be sent', async (t) => {
   t.equal(admit('GET', '/', 'a', ['X', 'y', 'Accept', 'ü']), null);
   const refused = [
     ['X'],
@@ -354,33 +362,25 @@ t.test('admission: only headers that can be sent', async (t) => {
 const raw = (...texts: string[]) => texts.map((text) => Buffer.from(text, 'latin1'));
 const facts = { status: 200, trailers: true, ours: [], noStore: false };
 
-t.test('answers lose what belongs to the upstream connection and what only the gateway says', async (t) => {
+await t.test('answers lose what belongs to the upstream connection and what only the gateway says', async (t) => {
   const upstream = raw(
-    ...[
-      'Server',
-      'x',
-      'Connection',
-      'keep-alive, X-Private',
-      'Keep-Alive',
-      '5',
-      'X-Private',
-      '1',
-      'Transfer-Encoding',
-      'chunked',
-    ],
-    ...['Upgrade', 'h2c', 'Proxy-Connection', 'x', 'Proxy-Authenticate', 'Basic', 'TE', 'x', 'HTTP2-Settings', 'x'],
-    ...[
-      'X-DSMapper-Verdict',
-      '200',
-      'x_dsmapper_x',
-      '1',
-      'X-REQUEST-ID',
-      'theirs',
-      'Set-Cookie',
-      'a',
-      'set-cookie',
-      'b\xfc',
-    ],
+    ...fields(
+      'Server: x',
+      'Connection: keep-alive, X-Private',
+      'Keep-Alive: 5',
+      'X-Private: 1',
+      'Transfer-Encoding: chunked',
+      'Upgrade: h2c',
+      'Proxy-Connection: x',
+      'Proxy-Authenticate: Basic',
+      'TE: x',
+      'HTTP2-Settings: x',
+      'X-DSMapper-Verdict: 200',
+      'x_dsmapper_x: 1',
+      'X-REQUEST-ID: theirs',
+      'Set-Cookie: a',
+      'set-cookie: b\xfc',
+    ),
   );
   t.strictSame(answerHead(upstream, { ...facts, ours: ['x-request-id', 'ours'] }), {
     headers: ['Server', 'x', 'Set-Cookie', 'a', 'set-cookie', 'bü', 'x-request-id', 'ours'],
@@ -388,28 +388,29 @@ t.test('answers lose what belongs to the upstream connection and what only the g
   });
 });
 
-t.test('an answer that depends on the certificate is not stored unless the upstream says so', async (t) => {
+await t.test('an answer that depends on the certificate is not stored unless the upstream says so', async (t) => {
   t.strictSame(answerHead(raw('A', '1'), { ...facts, noStore: true }).headers, ['A', '1', 'Cache-Control', 'no-store']);
-  t.strictSame(answerHead(raw('cache-control', 'max-age=1'), { ...facts, noStore: true }).headers, [
-    ...['cache-control', 'max-age=1'],
-  ]);
+  t.strictSame(
+    answerHead(raw('cache-control', 'max-age=1'), { ...facts, noStore: true }).headers,
+    fields('cache-control: max-age=1'),
+  );
   t.strictSame(answerHead(raw('A', '1'), facts).headers, ['A', '1']);
   const listed = raw('Cache-Control', 'public', 'Connection', 'cache-control');
   t.strictSame(answerHead(listed, { ...facts, noStore: true }).headers, ['Cache-Control', 'no-store']);
 });
 
-t.test('Content-Length tells whether the answer is sized, and goes from a 204', async (t) => {
+await t.test('Content-Length tells whether the answer is sized, and goes from a 204', async (t) => {
   t.strictSame(answerHead(raw('Content-Length', '5'), facts), { headers: ['Content-Length', '5'], sized: true });
   t.strictSame(answerHead(raw('Content-Length', '5'), { ...facts, status: 204 }), { headers: [], sized: false });
 });
 
-t.test('Trailer announces trailers only where they can come', async (t) => {
+await t.test('Trailer announces trailers only where they can come', async (t) => {
   t.strictSame(answerHead(raw('Trailer', 'X'), facts).headers, ['Trailer', 'X']);
   t.strictSame(answerHead(raw('Trailer', 'X'), { ...facts, trailers: false }).headers, []);
   t.strictSame(answerHead(raw('trailer', 'X', 'Content-Length', '1'), facts).headers, ['Content-Length', '1']);
 });
 
-t.test('trailers and hints of the upstream are filtered and grouped', async (t) => {
+await t.test('trailers and hints of the upstream are filtered and grouped', async (t) => {
   t.strictSame(
     trailersOf(raw('X-A', '1', 'Set-Cookie', 'x', 'x-a', '2', 'Connection', 'x', 'Date', 'x', 'X-DSMapper-A', '1')),
     {
@@ -420,7 +421,7 @@ t.test('trailers and hints of the upstream are filtered and grouped', async (t) 
   t.strictSame(hintsOf(raw('Link', '</a>', 'Keep-Alive', '1', 'link', '</b>')), { link: ['</a>', '</b>'] });
 });
 
-t.test('errors of the upstream have their verdicts', async (t) => {
+await t.test('errors of the upstream have their verdicts', async (t) => {
   const error = (code: string) => Object.assign(new Error('x'), { code });
   const code = (name: string, started: boolean) => failureOf(error(name), started, 'http://b').code;
   t.equal(code('ECONNREFUSED', false), 'upstreamUnavailable');
@@ -434,7 +435,7 @@ t.test('errors of the upstream have their verdicts', async (t) => {
   t.notOk(isLostConnection(error('UND_ERR_HEADERS_TIMEOUT')));
 });
 
-t.test('an upstream is an origin and nothing else', async (t) => {
+await t.test('an upstream is an origin and nothing else', async (t) => {
   for (const origin of ['http://a/b', 'ftp://a', 'a:80', 'http://u:p@a', 'http://a?x', '']) {
     t.throws(() => createUpstream({ ...patient, origin }), Failure, origin);
   }

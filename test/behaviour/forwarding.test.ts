@@ -150,7 +150,7 @@ const answering = (reply: (socket: net.Socket, request: string, count: number) =
   });
 };
 
-t.test('a request arrives as it was sent, over HTTP/1.1 and HTTP/2', async (t) => {
+await t.test('a request arrives as it was sent, over HTTP/1.1 and HTTP/2', async (t) => {
   const { gateway } = await withEcho(t, { identity: ['X-Remote-User', 'LAB\\alice'] });
   const first = await ask(gateway, { path: '/a/b?c=%20d', headers: { 'X-MiXed': 'case', Host: 'www.example.test' } });
   t.match(echoed(first), { method: 'GET', url: '/a/b?c=%20d', httpVersion: '1.1', bodyBytes: 0 });
@@ -172,7 +172,7 @@ t.test('a request arrives as it was sent, over HTTP/1.1 and HTTP/2', async (t) =
   t.match(await gateway.result(1), { kind: 'answered', status: 200, bytes: second.body.length });
 });
 
-t.test('every method but the forbidden ones passes', async (t) => {
+await t.test('every method but the forbidden ones passes', async (t) => {
   const { gateway, echo } = await withEcho(t);
   for (const method of ['PROPFIND', 'PURGE', 'QUERY', 'MKCOL', 'REPORT', 'OPTIONS', 'DELETE', 'M-SEARCH', 'LOCK']) {
     t.equal(echoed(await ask(gateway, { method })).method, method);
@@ -195,7 +195,7 @@ t.test('every method but the forbidden ones passes', async (t) => {
   t.match(seen[0], /^XYZZY \/ HTTP\/1.1\r\n/, 'also one that no list knows');
 });
 
-t.test('a thousand requests that undici would refuse cost no connection', async (t) => {
+await t.test('a thousand requests that undici would refuse cost no connection', async (t) => {
   const kinds: readonly (readonly [change: (input: ForwardInput) => object, verdict: string])[] = [
     [({ headers }) => ({ headers: [...headers, 'Expect', '100-continue'] }), 'badRequest'],
     [({ headers }) => ({ headers: [...headers, 'Expect', 'something'] }), 'badRequest'],
@@ -250,15 +250,20 @@ t.test('a thousand requests that undici would refuse cost no connection', async 
   t.match(gateway.upstream.stats, { busy: 0, queued: 0 });
 });
 
-t.test('what undici refuses after all is an internal error and costs no connection either', async (t) => {
+await t.test('what undici refuses after all is an internal error and costs no connection either', async (t) => {
   const released: Slot[] = [];
+  interface Handler {
+    onResponseError(controller: null, error: Error): void;
+  }
   const refusing = (upstream: Upstream): Upstream => ({
     origin: upstream.origin,
     serverName: upstream.serverName,
     stats: upstream.stats,
     acquire(waiter) {
       const error = Object.assign(new Error('no'), { code: 'UND_ERR_INVALID_ARG' });
-      const client = { dispatch: (_: object, handler: typeof dispatched) => handler.onResponseError(null, error) };
+      const client = {
+        dispatch: (_options: object, handler: Handler) => handler.onResponseError(null, error),
+      };
       waiter.begin({ client, open: false, served: 1 } as unknown as Slot);
       return 'accepted';
     },
@@ -268,13 +273,12 @@ t.test('what undici refuses after all is an internal error and costs no connecti
     close: () => Promise.resolve(),
     destroy: () => Promise.resolve(),
   });
-  const dispatched = { onResponseError: (_: null, _error: Error) => true };
   const { gateway } = await withEcho(t, { change: (input) => ({ ...input, upstream: refusing(input.upstream) }) });
   t.equal((await ask(gateway)).headers['x-verdict'], 'internalError');
   t.equal(released.length, 1);
 });
 
-t.test('a client that leaves frees its connection, wherever it stands', async (t) => {
+await t.test('a client that leaves frees its connection, wherever it stands', async (t) => {
   const { gateway, echo } = await withEcho(t, { upstream: { maximumConnections: 1 } });
   const raw = connectRaw(gateway.port, 'GET /?delay=never HTTP/1.1\r\nHost: a\r\n\r\n');
   await until(() => echo.requests === 1);
@@ -316,7 +320,7 @@ t.test('a client that leaves frees its connection, wherever it stands', async (t
   t.equal((await ask(gateway)).status, 200, 'and the only connection still serves');
 });
 
-t.test('a pipelined request whose turn has not come is aborted with its connection', async (t) => {
+await t.test('a pipelined request whose turn has not come is aborted with its connection', async (t) => {
   const { gateway, echo } = await withEcho(t);
   const one = 'GET /?delay=never HTTP/1.1\r\nHost: a\r\n\r\n';
   const raw = connectRaw(gateway.port, one.repeat(4));
@@ -326,7 +330,7 @@ t.test('a pipelined request whose turn has not come is aborted with its connecti
   await until(() => gateway.upstream.stats.busy === 0);
 });
 
-t.test(
+await t.test(
   'a client that leaves while the connection is being made is not waited for, and the slot comes back',
   async (t) => {
     const failures: string[] = [];
@@ -356,7 +360,7 @@ t.test(
   },
 );
 
-t.test('upstreams that misbehave before the answer give a verdict and cost no connection', async (t) => {
+await t.test('upstreams that misbehave before the answer give a verdict and cost no connection', async (t) => {
   const long = 'x'.repeat(70_000);
   const cases: readonly (readonly [title: string, verdict: string, script: (socket: net.Socket) => void])[] = [
     ['closes', 'upstreamFailed', (socket) => socket.end()],
@@ -412,7 +416,7 @@ t.test('upstreams that misbehave before the answer give a verdict and cost no co
   }
 });
 
-t.test('nobody listens there: unavailable, at once and every time', async (t) => {
+await t.test('nobody listens there: unavailable, at once and every time', async (t) => {
   const backend = await startRawBackend(() => {});
   await backend.stop();
   const gateway = await startBareGateway({
@@ -425,7 +429,7 @@ t.test('nobody listens there: unavailable, at once and every time', async (t) =>
   t.match(await gateway.upstream.probe(), /ECONNREFUSED/);
 });
 
-t.test('an answer that breaks off looks broken to the client', async (t) => {
+await t.test('an answer that breaks off looks broken to the client', async (t) => {
   const cases: readonly (readonly [title: string, script: (socket: net.Socket) => void])[] = [
     ['a length that does not come', (socket) => socket.end('HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\nhalf')],
     [
@@ -463,7 +467,7 @@ t.test('an answer that breaks off looks broken to the client', async (t) => {
   }
 });
 
-t.test('octets after an answer are not the answer to the next request', async (t) => {
+await t.test('octets after an answer are not the answer to the next request', async (t) => {
   const { gateway } = await withRaw(
     t,
     answering((socket, request) => {
@@ -480,20 +484,23 @@ t.test('octets after an answer are not the answer to the next request', async (t
   );
 });
 
-t.test('a kept connection that the upstream has just closed is noticed: GET is sent again, POST is not', async (t) => {
-  const { gateway, backend } = await withRaw(
-    t,
-    answering((socket, _, count) => (count === 0 ? socket.write(ok) : socket.destroy())),
-    { upstream: { maximumConnections: 1 } },
-  );
-  t.equal((await ask(gateway)).body.toString(), 'ok');
-  t.equal((await ask(gateway)).body.toString(), 'ok', 'second request of the first connection');
-  const posted = await ask(gateway, { method: 'POST' });
-  t.equal(posted.headers['x-verdict'], 'upstreamFailed');
-  t.equal(backend.sockets.size, 0);
-});
+await t.test(
+  'a kept connection that the upstream has just closed is noticed: GET is sent again, POST is not',
+  async (t) => {
+    const { gateway, backend } = await withRaw(
+      t,
+      answering((socket, _, count) => (count === 0 ? socket.write(ok) : socket.destroy())),
+      { upstream: { maximumConnections: 1 } },
+    );
+    t.equal((await ask(gateway)).body.toString(), 'ok');
+    t.equal((await ask(gateway)).body.toString(), 'ok', 'second request of the first connection');
+    const posted = await ask(gateway, { method: 'POST' });
+    t.equal(posted.headers['x-verdict'], 'upstreamFailed');
+    t.equal(backend.sockets.size, 0);
+  },
+);
 
-t.test('a fresh connection that fails is not tried again', async (t) => {
+await t.test('a fresh connection that fails is not tried again', async (t) => {
   let requests = 0;
   const { gateway } = await withRaw(
     t,
@@ -506,7 +513,7 @@ t.test('a fresh connection that fails is not tried again', async (t) => {
   t.equal(requests, 1);
 });
 
-t.test('a full queue refuses at once, a long wait refuses later, and the rest goes in order', async (t) => {
+await t.test('a full queue refuses at once, a long wait refuses later, and the rest goes in order', async (t) => {
   const held: net.Socket[] = [];
   const order: string[] = [];
   const { gateway } = await withRaw(
@@ -530,7 +537,7 @@ t.test('a full queue refuses at once, a long wait refuses later, and the rest go
   t.strictSame(order, ['/1', '/2', '/3', '/4']);
 });
 
-t.test('whoever waits too long for a connection is told so', async (t) => {
+await t.test('whoever waits too long for a connection is told so', async (t) => {
   const { gateway, echo } = await withEcho(t, { upstream: { maximumConnections: 1, queueTimeout: ms(50) } });
   const stuck = connectRaw(gateway.port, 'GET /?delay=never HTTP/1.1\r\nHost: a\r\n\r\n');
   await until(() => echo.requests === 1);
@@ -540,7 +547,7 @@ t.test('whoever waits too long for a connection is told so', async (t) => {
   stuck.socket.destroy();
 });
 
-t.test('a client that reads slowly slows the upstream down, in bounded memory', async (t) => {
+await t.test('a client that reads slowly slows the upstream down, in bounded memory', async (t) => {
   const size = 80_000_000;
   const expected = createHash('sha256');
   for await (const chunk of echoPattern(size)) expected.update(chunk as Buffer);
@@ -577,7 +584,7 @@ t.test('a client that reads slowly slows the upstream down, in bounded memory', 
   }
 });
 
-t.test('an upstream that reads slowly slows the client down', async (t) => {
+await t.test('an upstream that reads slowly slows the client down', async (t) => {
   for (const version of ['HTTP/1.1', 'HTTP/2']) {
     const sockets: net.Socket[] = [];
     const { gateway } = await withRaw(t, (socket) => {
@@ -612,7 +619,7 @@ t.test('an upstream that reads slowly slows the client down', async (t) => {
   }
 });
 
-t.test('50 MB go both ways unharmed', async (t) => {
+await t.test('50 MB go both ways unharmed', async (t) => {
   const { gateway } = await withEcho(t);
   const size = 50_000_000;
   const hash = createHash('sha256');
@@ -636,7 +643,7 @@ t.test('50 MB go both ways unharmed', async (t) => {
   t.match(gateway.upstream.stats, { busy: 0, queued: 0 });
 });
 
-t.test('a body that was read ahead is replayed before the rest', async (t) => {
+await t.test('a body that was read ahead is replayed before the rest', async (t) => {
   const body = Buffer.from(Array.from({ length: 300_000 }, (_, i) => i % 251));
   for (const readAhead of [0, 1, 70_000, body.length]) {
     for (const headers of [{}, { 'content-length': String(body.length) }]) {
@@ -666,7 +673,7 @@ t.test('a body that was read ahead is replayed before the rest', async (t) => {
   }
 });
 
-t.test('a body that is longer or shorter than announced never looks complete', async (t) => {
+await t.test('a body that is longer or shorter than announced never looks complete', async (t) => {
   const { gateway, echo } = await withEcho(t, {
     change: (input) => ({ ...input, bodyLength: 10 }),
   });
@@ -684,7 +691,7 @@ t.test('a body that is longer or shorter than announced never looks complete', a
   await until(() => echo.connections === 0);
 });
 
-t.test('a body beyond the limit is refused, announced or not', async (t) => {
+await t.test('a body beyond the limit is refused, announced or not', async (t) => {
   const { gateway, echo } = await withEcho(t, {
     change: (input) => ({ ...input, limits: { ...limits, maximumBody: 1000 } }),
   });
@@ -697,7 +704,7 @@ t.test('a body beyond the limit is refused, announced or not', async (t) => {
   t.equal(gateway.upstream.stats.busy, 0);
 });
 
-t.test('trailers reach clients that can have them', async (t) => {
+await t.test('trailers reach clients that can have them', async (t) => {
   const { gateway } = await withEcho(t);
   const path = '/?trailer=X-Sum:1&trailer=X-Sum:2&trailer=X-DSMapper-X:no&trailer=Set-Cookie:no&header=Trailer:X-Sum';
   const first = await ask(gateway, { path });
@@ -711,7 +718,7 @@ t.test('trailers reach clients that can have them', async (t) => {
   t.match(await gateway.result(2), { kind: 'answered', status: 200 });
 });
 
-t.test('HEAD, 204 and 304 have no body and keep what they may', async (t) => {
+await t.test('HEAD, 204 and 304 have no body and keep what they may', async (t) => {
   const { gateway } = await withEcho(t);
   const session = gateway.h2();
   for (const way of [(what: Ask) => ask(gateway, what), (what: Ask) => ask2(session, what)]) {
@@ -728,7 +735,7 @@ t.test('HEAD, 204 and 304 have no body and keep what they may', async (t) => {
   t.equal(gateway.upstream.stats.busy, 0);
 });
 
-t.test('early hints reach clients that know them, other interim answers nobody', async (t) => {
+await t.test('early hints reach clients that know them, other interim answers nobody', async (t) => {
   const { gateway } = await withEcho(t);
   const path = '/?hints=%3C/a.css%3E;rel=preload';
   t.strictSame((await ask(gateway, { path })).hints, ['103 </a.css>;rel=preload']);
@@ -741,7 +748,7 @@ t.test('early hints reach clients that know them, other interim answers nobody',
   t.match(await ask(other), { status: 200, hints: [] });
 });
 
-t.test('100 Continue comes from the gateway, when the upstream takes the body and not before', async (t) => {
+await t.test('100 Continue comes from the gateway, when the upstream takes the body and not before', async (t) => {
   const { gateway, echo } = await withEcho(t);
   const head = 'POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 3\r\nConnection: close\r\n\r\n';
   const raw = connectRaw(gateway.port, head);
@@ -765,7 +772,7 @@ t.test('100 Continue comes from the gateway, when the upstream takes the body an
   t.match(await old.until(/\r\n\r\n/), /x-verdict: expectationFailed/);
 });
 
-t.test('an answer before the end of the upload reaches the client', async (t) => {
+await t.test('an answer before the end of the upload reaches the client', async (t) => {
   const { gateway } = await withEcho(t);
   const head = 'POST /?early=1&status=413 HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n';
   const raw = connectRaw(gateway.port, `${head}\r\nabc`);
@@ -787,7 +794,7 @@ t.test('an answer before the end of the upload reaches the client', async (t) =>
   t.match(gateway.upstream.stats, { busy: 0, queued: 0 });
 });
 
-t.test('a client that goes on sending what nobody wants is cut off, by octets and by time', async (t) => {
+await t.test('a client that goes on sending what nobody wants is cut off, by octets and by time', async (t) => {
   for (const bound of [{ lingerBytes: 100_000 }, { lingerTimeout: ms(50) }]) {
     const { gateway } = await withEcho(t, { change: (input) => ({ ...input, limits: { ...limits, ...bound } }) });
     const raw = connectRaw(gateway.port, 'POST /?early=1 HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999\r\n\r\nabc');
@@ -797,7 +804,7 @@ t.test('a client that goes on sending what nobody wants is cut off, by octets an
   }
 });
 
-t.test('a request body where none is expected closes the connection after it', async (t) => {
+await t.test('a request body where none is expected closes the connection after it', async (t) => {
   const { gateway, echo } = await withEcho(t, { echo: { record: true } });
   const answer = await ask(gateway, { method: 'GET', headers: { 'content-length': '5' }, body: Buffer.from('hello') });
   t.match(echoed(answer), { bodyBytes: 5 });
@@ -808,7 +815,7 @@ t.test('a request body where none is expected closes the connection after it', a
   t.strictSame(header(echoed(posted), 'connection'), ['keep-alive']);
 });
 
-t.test('the head of an answer does not wait for its body', async (t) => {
+await t.test('the head of an answer does not wait for its body', async (t) => {
   const sockets: net.Socket[] = [];
   const { gateway } = await withRaw(
     t,
@@ -826,7 +833,7 @@ t.test('the head of an answer does not wait for its body', async (t) => {
   t.match(await raw.closed, /first\n\r\n0\r\n\r\n$/);
 });
 
-t.test("an https upstream is verified by the operator's name and roots, whatever Host says", async (t) => {
+await t.test("an https upstream is verified by the operator's name and roots, whatever Host says", async (t) => {
   const authority = await createAuthority({ subject: 'CN=Upstream Root' });
   const other = await createAuthority({ subject: 'CN=Other Root' });
   const issued = await authority.issue({
@@ -856,7 +863,7 @@ t.test("an https upstream is verified by the operator's name and roots, whatever
   }
 });
 
-t.test('an upstream on a Unix socket', async (t) => {
+await t.test('an upstream on a Unix socket', async (t) => {
   const directory = await mkdtemp(join(tmpdir(), 'dsmapper-'));
   t.teardown(() => rm(directory, { recursive: true }));
   const socketPath = join(directory, 'echo.sock');
@@ -864,7 +871,7 @@ t.test('an upstream on a Unix socket', async (t) => {
   t.equal((await ask(gateway, { path: '/unix' })).status, 200);
 });
 
-t.test('closing waits for what is in hand, destroying does not', async (t) => {
+await t.test('closing waits for what is in hand, destroying does not', async (t) => {
   const sockets: net.Socket[] = [];
   const { gateway } = await withRaw(
     t,
@@ -900,7 +907,7 @@ t.test('closing waits for what is in hand, destroying does not', async (t) => {
   t.strictSame(codes, ['upstreamFailed', 'overloaded']);
 });
 
-t.test('connections come and go with events, and answers are announced', async (t) => {
+await t.test('connections come and go with events, and answers are announced', async (t) => {
   const events: string[] = [];
   const { gateway } = await withEcho(t, {
     events: {
