@@ -14,6 +14,7 @@ import {
   chromium,
   curl,
   gnutlsCli,
+  renegotiatingClient,
   sClient,
   whyNoPolicies,
   type ClientAnswer,
@@ -79,6 +80,12 @@ await peerTest('openssl s_client', ['openssl'], 'openssl', async (t) => {
     ['TLS 1.3', 'upFront', 'TLSv1.3', '1.1', using(sClient, ['-tls1_3'])],
   ]);
   await body(t, using(sClient, []));
+  for (const where of ['late', 'upFront'] as const)
+    await t.test(`${where}: is disconnected when it renegotiates on its own, whoever it has been`, async (t) => {
+      const { output, remarks } = await renegotiatingClient(requestFor('alice', where));
+      t.match(output, /HTTP\/1\.1 200 [^]*LAB\\\\alice/, 'it had its answer');
+      t.match(remarks, /RENEGOTIATING/);
+    });
 });
 
 await t.test('Node', async (t) => {

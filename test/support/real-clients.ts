@@ -74,6 +74,32 @@ export async function sClient(request: ClientRequest, options: readonly string[]
   return readAnswer(await talk('openssl', [...args, ...place, ...certificate, ...options], rawRequest(request)));
 }
 
+/**
+ * openssl s_client asks, reads its answer, and then starts a renegotiation of its own (its command R).
+ * @returns everything it wrote, and told of itself, until the server ended the connection
+ */
+export async function renegotiatingClient(request: ClientRequest): Promise<{ output: string; remarks: string }> {
+  const { port, path, identity, rootFile } = request;
+  const certificate = identity === null ? [] : ['-cert', identity.chainFile, '-key', identity.keyFile];
+  const args = ['s_client', '-tls1_2', '-CAfile', rootFile, '-connect', `127.0.0.1:${port}`, ...certificate];
+  const child = spawn('openssl', args, { stdio: 'pipe', signal: AbortSignal.timeout(patience) });
+  const closed = once(child, 'close');
+  let output = '';
+  child.stdin.on('error', () => {});
+  child.stdin.write(`GET ${path} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\n\r\n`);
+  child.stdout.setEncoding('utf8').on('data', (more: string) => {
+    const before = hasWholeAnswer(output);
+    output += more;
+    if (!before && hasWholeAnswer(output)) child.stdin.write('R\n');
+  });
+  const [remarks] = await Promise.all([text(child.stderr), closed]);
+  return { output, remarks };
+}
+
+function hasWholeAnswer(output: string): boolean {
+  return /^HTTP\/1\.1 \d{3} [^]*\r\n\r\n[^]*\}/m.test(output);
+}
+
 export interface Browser {
   /** The page that a fresh profile shows, as HTML. */
   dom(url: string): Promise<string>;

@@ -70,6 +70,11 @@ export interface Samba {
   addUser(user: SambaUser): Promise<{ readonly dn: string; readonly sid: string }>;
   /** Text values of one attribute of one object, read past LDAP. */
   read(dn: string, attribute: string): Promise<readonly string[]>;
+  /** Ends the server in mid-work; what it holds stays. */
+  kill(): Promise<void>;
+  /** Starts it again, at the same address, after `kill`. */
+  restart(): Promise<void>;
+  /** Ends it for good. */
   stop(): Promise<void>;
 }
 
@@ -98,6 +103,19 @@ export async function startSamba(
   const { host, shift } = await freePlace();
   const caPem = await writeTls(join(folder, 'tls'), host);
   const conf = writeConf(folder, host);
+  async function start(): Promise<void> {
+    // Ends by itself when the pipe at its standard input closes, or after ten minutes.
+    const args = ['-i', '--no-process-group', '--debug-stdout', '-M', 'single', '--maximum-runtime=600', '-s', conf];
+    daemon = startDaemon(findProgram('samba') ?? 'samba', args, {
+      env: {
+        LD_PRELOAD: join(template, 'portshift.so'),
+        PORT_SHIFT: String(shift),
+        KRB5_CONFIG: join(folder, 'krb5.conf'),
+      },
+    });
+    await listening(daemon, host, 636 + shift);
+    await listening(daemon, host, 3269 + shift);
+  }
   const samba: Samba = {
     domain,
     netbiosName,
@@ -116,23 +134,15 @@ export async function startSamba(
       return { dn, sid: (await read(conf, dn, 'objectSid'))[0] ?? '' };
     },
     read: (dn, attribute) => read(conf, dn, attribute),
+    kill: async () => await daemon?.stop(),
+    restart: start,
     stop,
   };
   const ntAuth = options.ntAuth === undefined ? [] : [ntAuthLdif(options.ntAuth)];
   const ldif = [...ntAuth, ...(options.users ?? []).map(userLdif), options.ldif ?? ''].join('\n');
   if (ldif.trim() !== '') await samba.modify(ldif);
 
-  // Ends by itself when the pipe at its standard input closes, or after ten minutes.
-  const args = ['-i', '--no-process-group', '--debug-stdout', '-M', 'single', '--maximum-runtime=600', '-s', conf];
-  daemon = startDaemon(findProgram('samba') ?? 'samba', args, {
-    env: {
-      LD_PRELOAD: join(template, 'portshift.so'),
-      PORT_SHIFT: String(shift),
-      KRB5_CONFIG: join(folder, 'krb5.conf'),
-    },
-  });
-  await listening(daemon, host, 636 + shift);
-  await listening(daemon, host, 3269 + shift);
+  await start();
   return samba;
 }
 
