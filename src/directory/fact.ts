@@ -17,7 +17,7 @@ export type Known<T> =
 export interface Fact<T> {
   /** The last value while it is fresh enough; waits for the first attempt to read it, and for nothing else. */
   current(): Promise<Known<T>>;
-  /** Reads now unless the value is fresh or being read: a server has come back. */
+  /** A server has come back: a value that could not be read is read now, or right after the attempt under way. */
   nudge(): void;
   /** Ends the refreshing; resolves when no attempt is under way. */
   close(): Promise<void>;
@@ -41,10 +41,12 @@ export function createFact<T>(read: () => Promise<Reading<T>>, { refresh, clock,
   let timer: NodeJS.Timeout | null = null;
   let closed = false;
   let attempt: Promise<void> | null = null;
+  let nudged = false;
 
   function start(): void {
     if (closed || attempt !== null) return;
     if (timer !== null) clearTimeout(timer);
+    nudged = false;
     attempt = readOnce().finally(() => (attempt = null));
   }
 
@@ -58,7 +60,7 @@ export function createFact<T>(read: () => Promise<Reading<T>>, { refresh, clock,
       failures += 1;
     }
     if (closed) return;
-    const pause = failures === 0 ? refresh : Math.min(refresh, backoffDelay(failures, random));
+    const pause = failures === 0 ? refresh : nudged ? 0 : Math.min(refresh, backoffDelay(failures, random));
     timer = setTimeout(start, pause);
     timer.unref();
   }
@@ -74,6 +76,7 @@ export function createFact<T>(read: () => Promise<Reading<T>>, { refresh, clock,
       return { kind: 'unknown', reason: reason || 'it has not been read again in time' };
     },
     nudge() {
+      nudged = true;
       if (failures > 0) start();
     },
     async close() {

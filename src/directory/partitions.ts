@@ -37,7 +37,10 @@ export async function readPartitions(
       {
         base,
         scope: 'one',
-        filter: equalTo('objectClass', 'crossRef'),
+        filter: {
+          kind: 'and',
+          parts: [equalTo('objectClass', 'crossRef'), { kind: 'present', attribute: 'nETBIOSName' }],
+        },
         attributes: ['nCName', 'nETBIOSName', 'systemFlags'],
         sizeLimit: 0,
       },

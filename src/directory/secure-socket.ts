@@ -3,7 +3,8 @@
  * names the host of the URL (for an IP address: its IP address names); there is no switch that turns this off, and
  * NODE_TLS_REJECT_UNAUTHORIZED does not reach it. LDAP is unknown here.
  */
-import { connect, type TLSSocket } from 'node:tls';
+import { isIP } from 'node:net';
+import { checkServerIdentity, connect, type PeerCertificate, type TLSSocket } from 'node:tls';
 import type { Endpoint } from './endpoint.ts';
 
 /** Idle time before the kernel asks whether the other side is still there, in milliseconds. */
@@ -27,6 +28,7 @@ export function connectSecurely(
       port: endpoint.port,
       minVersion: 'TLSv1.2',
       rejectUnauthorized: true,
+      checkServerIdentity: identityError,
       ...(endpoint.isAddress ? {} : { servername: endpoint.host }),
       ...(certificateAuthorities.length === 0 ? {} : { ca: [...certificateAuthorities] }),
     });
@@ -53,4 +55,14 @@ export function connectSecurely(
     socket.on('error', failed).on('close', closed).on('secureConnect', secured);
     signal.addEventListener('abort', aborted);
   });
+}
+
+/**
+ * Node falls back to the subject's common name where a certificate has no DNS name; RFC 9525 section 2 forbids that: an
+ * authority vouches for the subjectAltName, while a common name is often what somebody asked for.
+ */
+function identityError(host: string, certificate: PeerCertificate): Error | undefined {
+  if (isIP(host) === 0 && !/(?:^|, )DNS:/.test(certificate.subjectaltname ?? ''))
+    return new Error(`the server's certificate has no DNS name, so it is not that of ${host}`);
+  return checkServerIdentity(host, certificate);
 }
