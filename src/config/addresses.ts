@@ -83,6 +83,12 @@ export const origin: Scalar<string> = text('an origin such as http://127.0.0.1:8
 export const directoryUrl: Scalar<string> = text('ldaps://host or ldaps://host:port', directoryUrlOf);
 
 function directoryUrlOf(raw: string): Read<string> {
+  if (raw.includes('@'))
+    return {
+      wrong: 'a user name cannot stand here',
+      hint: 'write ldaps://host[:port]; who logs on is said under `bind`',
+      hidden: true,
+    };
   if (/^ldap:/i.test(raw))
     return {
       wrong: `${quoted(raw)} is not encrypted: the password of the bind account and every answer could be read and changed on the way`,

@@ -36,7 +36,7 @@ export interface Warning {
 /** One line each, in the order of the file, none twice. */
 export function warningLines(source: SourceText, warnings: readonly Warning[]): readonly string[] {
   const inOrder = [...warnings].sort((a, b) => (a.at?.start ?? -1) - (b.at?.start ?? -1));
-  return [...new Set(inOrder.map(({ at, text }) => `${placeOf(source, at)}: ${text}`))];
+  return [...new Set(inOrder.map(({ at, text }) => `${placeOf(source, at)}: ${clipped(text)}`))];
 }
 
 /** A value as a message shows it: between backticks, short, printable. */
@@ -53,10 +53,17 @@ export function printable(text: string): string {
 }
 
 function complaintOf(source: SourceText, { at, text, hint }: Mistake): string {
-  const lines = [`${placeOf(source, at)}: ${text}`];
+  const lines = [`${placeOf(source, at)}: ${clipped(text)}`];
   if (at !== null) lines.push(...excerptOf(source, at));
-  if (hint !== null) lines.push(`  hint: ${hint}`);
+  if (hint !== null) lines.push(`  hint: ${clipped(hint)}`);
   return lines.join('\n');
+}
+
+const longest = 600;
+
+/** Paths and values in it come from the file. */
+function clipped(text: string): string {
+  return printable(text.length > longest ? `${text.slice(0, longest - 1)}…` : text);
 }
 
 function placeOf(source: SourceText, at: Span | null): string {
@@ -82,17 +89,22 @@ function excerptOf(source: SourceText, at: Span): readonly string[] {
   ];
 }
 
-const secretKey = /[\w-]*(?:pass|pwd|pasw|secret|credential)[\w-]*["']?\s*[:=]\s*/gi;
+const reference = /^["']?(?:env:[A-Za-z_]\w*|file:[^\s"',{}[\]]+)["']?\s*(?:[,}#]|$)/;
+/** Bounded in every part, because lines may be long. */
+const secretKey = /(?:pass|pwd|pasw|secret|credential)[\w-]{0,40}["']?[ \t]{0,20}[:=][ \t]*/gi;
 
-/** From the first value of a secret key that is not a reference, the line is not shown: it may be the secret itself. */
+/**
+ * From the first value of a secret key that is not a reference, the line is not shown: it may be the secret itself. The same
+ * for keys in PEM and for passwords in URLs.
+ */
 function withoutSecrets(line: string): string {
   for (const found of line.matchAll(secretKey)) {
     const from = found.index + found[0].length;
     const value = line.slice(from);
-    if (value !== '' && !/^["']?(?:env|file):/.test(value)) return `${line.slice(0, from)}********`;
+    if (value !== '' && !reference.test(value)) return `${line.slice(0, from)}********`;
   }
-  const pem = line.indexOf('-----BEGIN');
-  return pem < 0 ? line : `${line.slice(0, pem)}********`;
+  const raw = line.search(/-----BEGIN|:\/\/[^\s/@]{1,200}@/);
+  return raw < 0 ? line : `${line.slice(0, raw)}********`;
 }
 
 /** Whether the line is the value of a secret key that stands on an earlier line. */

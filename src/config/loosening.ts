@@ -24,24 +24,34 @@ export function loosening(above: LocationSettings, below: LocationSettings): Cha
     if (difference < 0) looser.push(what);
     if (difference > 0) stricter.push(what);
   }
-  if (below.accounts.some((kind) => !above.accounts.includes(kind))) looser.push('accounts');
-  if (above.accounts.some((kind) => !below.accounts.includes(kind))) stricter.push('accounts');
+  if (maps(above) && below.accounts.some((kind) => !above.accounts.includes(kind))) looser.push('accounts');
+  if (maps(above) && above.accounts.some((kind) => !below.accounts.includes(kind))) stricter.push('accounts');
   return { looser, stricter };
 }
 
 /** What both rules demand together; headers and upstream are those of `below`. */
 export function strictestOf(above: LocationSettings, below: LocationSettings): LocationSettings {
   const flags = [...new Set([...above.access.flags, ...below.access.flags])].filter((flag) => flag !== 'None');
-  const ages = [above.maximumAge, below.maximumAge].filter((age) => age !== null);
+  const ages = [above, below].filter(maps).flatMap(({ maximumAge }) => maximumAge ?? []);
   return {
     ...below,
     exact: false,
     access: accessRule(flags),
     anonymous: anonymousRank[above.anonymous] > anonymousRank[below.anonymous] ? above.anonymous : below.anonymous,
     clientCertificateMapping: above.clientCertificateMapping || below.clientCertificateMapping,
-    accounts: below.accounts.filter((kind) => above.accounts.includes(kind)),
+    accounts: accountsOf(above, below),
     maximumAge: ages.length === 0 ? null : (Math.min(...ages) as Millis),
   };
+}
+
+/** Where nobody is mapped, kinds of accounts and their age demand nothing. */
+function maps({ anonymous, clientCertificateMapping }: LocationSettings): boolean {
+  return clientCertificateMapping && anonymous !== 'suppressesMapping';
+}
+
+function accountsOf(above: LocationSettings, below: LocationSettings): LocationSettings['accounts'] {
+  if (!maps(above)) return below.accounts;
+  return maps(below) ? below.accounts.filter((kind) => above.accounts.includes(kind)) : above.accounts;
 }
 
 /** Neither anonymous nor mapping: nobody gets in, whatever else is demanded. */
@@ -55,5 +65,5 @@ const demands: readonly { readonly what: string; readonly rank: (rule: LocationS
   { what: 'client certificate', rank: ({ access }) => certificateRank[access.clientCertificate] },
   { what: 'anonymous', rank: ({ anonymous }) => anonymousRank[anonymous] },
   { what: 'clientCertificateMapping', rank: (rule) => Number(rule.clientCertificateMapping) },
-  { what: 'maximumAge', rank: ({ maximumAge }) => -(maximumAge ?? Number.MAX_SAFE_INTEGER) },
+  { what: 'maximumAge', rank: (rule) => -((maps(rule) ? rule.maximumAge : null) ?? Number.MAX_SAFE_INTEGER) },
 ];

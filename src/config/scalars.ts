@@ -33,17 +33,18 @@ export function scalar<T>(kind: string, read: (raw: unknown) => Read<T>): Scalar
     context.issues.push({ code: 'custom', message: wrong, input: raw, params: { hint, hidden } });
     return z.NEVER;
   });
-  kinds.set(schema, kind);
+  kinds.add(schema, { kind });
   return schema;
 }
 
 /** What kind of value a schema made here reads; null for others. */
-export function kindOf(schema: object): string | null {
-  return kinds.get(schema) ?? null;
+export function kindOf(schema: z.core.$ZodType): string | null {
+  return kinds.get(schema)?.kind ?? null;
 }
 
 const unavailableKind = 'left out';
-const kinds = new WeakMap<object, string>();
+/** A registry of zod also knows the copies that `describe` makes. */
+const kinds = z.registry<{ kind: string }>();
 
 /** One line of text that is not empty. */
 export function text<T = string>(kind: string, read: (text: string) => Read<T>): Scalar<T> {

@@ -108,11 +108,11 @@ const dialects = z.array(
 );
 
 const upstreamLimits = {
-  maximumConnections: count(1, 10_000),
-  maximumQueue: count(0, 1_000_000),
-  connectTimeout: duration(1),
-  headersTimeout: duration(1),
-  bodyTimeout: duration(),
+  maximumConnections: count(1, 10_000).describe('connections to one backend'),
+  maximumQueue: count(0, 1_000_000).describe('requests that wait for one; beyond: 503'),
+  connectTimeout: duration(1).describe('for a connection to a backend'),
+  headersTimeout: duration(1).describe('from the end of the request to the headers of the answer'),
+  bodyTimeout: duration().describe('between two pieces of an answer; 0s: no limit'),
 };
 
 export const location = group(
@@ -382,15 +382,11 @@ export const limits = group(
     maximumCertificates: standard(count(1, 10_000_000), 10_000, 'client certificates kept with their verdict'),
     upstream: group(
       {
-        maximumConnections: upstreamLimits.maximumConnections.prefault(100).describe('connections to one backend'),
-        maximumQueue: upstreamLimits.maximumQueue.prefault(1000).describe('requests that wait for one; beyond: 503'),
-        connectTimeout: upstreamLimits.connectTimeout.prefault('5s').describe('for a connection to a backend'),
-        headersTimeout: upstreamLimits.headersTimeout
-          .prefault('60s')
-          .describe('from the end of the request to the headers of the answer'),
-        bodyTimeout: upstreamLimits.bodyTimeout
-          .prefault('5m')
-          .describe('between two pieces of an answer; 0s: no limit'),
+        maximumConnections: upstreamLimits.maximumConnections.prefault(100),
+        maximumQueue: upstreamLimits.maximumQueue.prefault(1000),
+        connectTimeout: upstreamLimits.connectTimeout.prefault('5s'),
+        headersTimeout: upstreamLimits.headersTimeout.prefault('60s'),
+        bodyTimeout: upstreamLimits.bodyTimeout.prefault('5m'),
       },
       'backends',
     ).prefault({}),

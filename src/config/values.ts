@@ -1,11 +1,12 @@
 /**
  * Parts of the configuration whose values must fit each other: header names, limits, the way in for operators.
  */
+import { isIPv6 } from 'node:net';
 import { Failure } from '../base/failure.ts';
 import { checkHeaderNames, defaultHeaderNames } from '../forward/dialects.ts';
 import type { HeaderNames } from '../forward/forward-contract.ts';
 import type { Settings } from '../gateway/settings.ts';
-import { endpointKey } from './addresses.ts';
+import type { Endpoint } from '../tls/binding.ts';
 import type { BindingDraft } from './bindings.ts';
 import type { Reading } from './reading.ts';
 import { resolvePath } from './references.ts';
@@ -82,10 +83,9 @@ export function adminSettings(
   bindings: readonly BindingDraft[],
   reading: Reading,
 ): Settings['admin'] {
-  const taken =
-    listen && bindings.find(({ key }) => listen.port !== 0 && key === endpointKey({ kind: 'address', ...listen }));
+  const taken = listen && bindings.find(({ endpoint }) => shareSocket(endpoint, listen));
   if (taken !== undefined)
-    reading.mistake(['admin', 'listen'], `is the endpoint of binding ${taken.name}`, {
+    reading.mistake(['admin', 'listen'], `is taken by binding ${taken.name}`, {
       hint: 'give the admin listener an address and port of its own',
     });
   const path = socket === undefined ? null : resolvePath(socket, reading);
@@ -96,4 +96,11 @@ export function adminSettings(
       { hint: 'choose a shorter path' },
     );
   return { listen: listen ?? null, socket: path };
+}
+
+/** The unspecified address takes the port of every other address of its family. */
+function shareSocket(endpoint: Endpoint, listen: { readonly address: string; readonly port: number }): boolean {
+  const address = endpoint.kind === 'address' ? endpoint.address : endpoint.listen;
+  if (endpoint.port !== listen.port || listen.port === 0 || isIPv6(address) !== isIPv6(listen.address)) return false;
+  return [address, listen.address].some((one) => one === '0.0.0.0' || one === '::') || address === listen.address;
 }

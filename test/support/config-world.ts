@@ -29,7 +29,7 @@ export async function createConfigWorld(): Promise<ConfigWorld> {
   const files = await makeFiles();
   const world: ConfigWorld = {
     files,
-    facilities: (configuration) => facilitiesOver(new Map([...files, ['config.yaml', configuration]])),
+    facilities: (configuration) => facilitiesOver(new Map([...files, ['config.yaml', Buffer.from(configuration)]])),
     async outcome(configuration) {
       try {
         const { settings } = await loadConfiguration('config.yaml', world.facilities(configuration));

@@ -1,0 +1,745 @@
+import * as fc from 'fast-check';
+import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { execFileSync } from 'node:child_process';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import t from 'tap';
+import { systemClock } from '../src/base/clock.ts';
+import { Failure } from '../src/base/failure.ts';
+import { endpointKey, parseEndpoint } from '../src/config/addresses.ts';
+import { maximumComplaints, printable } from '../src/config/complaint.ts';
+import { describeRules, rulesText } from '../src/config/describe.ts';
+import { systemFacilities } from '../src/config/facilities.ts';
+import { languageEntries } from '../src/config/language-map.ts';
+import { loadConfiguration } from '../src/config/load.ts';
+import { maximumConfigurationBytes, readSource } from '../src/config/source.ts';
+import { editDistance, nearest } from '../src/config/suggestion.ts';
+import { configurationTemplate } from '../src/config/template.ts';
+import { canonicalPath } from '../src/gateway/canonical-path.ts';
+import type { Settings } from '../src/gateway/settings.ts';
+import { createSiteIndex } from '../src/gateway/site-index.ts';
+import { planListens } from '../src/tls/endpoints.ts';
+import { openPfx } from '../src/tls/pfx.ts';
+import { createConfigWorld } from './support/config-world.ts';
+
+const cases = new URL('./cases/config/', import.meta.url);
+const world = await createConfigWorld();
+const base = await readFile(new URL('good-late/config.yaml', cases), 'utf8');
+
+/** The good configuration with one text replaced by another. */
+function changed(from: string, to: string): string {
+  if (!base.includes(from)) throw new Error(`${from} is not in the base configuration`);
+  return base.replace(from, () => to);
+}
+
+async function settingsOf(configuration: string): Promise<Settings> {
+  return (await loadConfiguration('config.yaml', world.facilities(configuration))).settings;
+}
+
+async function failureOf(configuration: string | Buffer): Promise<Failure> {
+  try {
+    await loadConfiguration('config.yaml', world.facilities(configuration));
+  } catch (error) {
+    if (error instanceof Failure) return error;
+    throw error;
+  }
+  throw new Error('the configuration was loaded');
+}
+
+void t.test('cases: each configuration means, or is refused, exactly as written down', async (t) => {
+  const entries = await readdir(cases, { withFileTypes: true });
+  const names = entries.filter((entry) => entry.isDirectory() && !entry.name.startsWith('.')).map(({ name }) => name);
+  t.ok(names.length >= 100, `${names.length} cases`);
+  for (const name of names) {
+    const folder = new URL(`${name}/`, cases);
+    const expected = await readFile(new URL('expected.txt', folder), 'utf8');
+    t.equal(await world.outcome(await readFile(new URL('config.yaml', folder))), expected, name);
+    const good = name.startsWith('good-') || name.startsWith('warned-');
+    t.equal(expected.startsWith('error: '), !good, `${name} is ${good ? 'good' : 'refused'}`);
+  }
+});
+
+void t.test('no complaint is in words of zod, yaml or node', async (t) => {
+  const foreign =
+    /invalid input|expected string|unrecognized|implicit key|flow (?:map|seq)|ENOENT|EACCES|DECODER|undefined|\[object/i;
+  for (const name of await readdir(cases)) {
+    if (name.startsWith('.')) continue;
+    const expected = await readFile(new URL(`${name}/expected.txt`, cases), 'utf8');
+    const messages = expected.split('\n').filter((line) => !/^ +\d* \|/.test(line));
+    t.notMatch(messages.join('\n'), foreign, name);
+  }
+});
+
+void t.test('settings: the defaults of a small configuration', async (t) => {
+  const settings = await settingsOf(base);
+  t.match(settings, {
+    source: 'config.yaml',
+    labOnly: false,
+    outcomes: 'safe',
+    verdictHeader: false,
+    identityHeaders: {
+      user: 'X-Remote-User',
+      upn: 'X-Remote-Upn',
+      sid: 'X-Remote-Sid',
+      verify: 'X-Client-Verify',
+      arr: 'X-ARR-ClientCert',
+    },
+    mapping: {
+      strongCertificateBindingEnforcement: 2,
+      useSubjectAltName: true,
+      requireNtAuth: true,
+      sidVeto: false,
+      cache: { positive: 900_000, negative: 60_000, stale: 600_000, maximum: 200_000 },
+    },
+    limits: {
+      uploadReadAheadSize: 49_152,
+      renegotiationTimeout: 60_000,
+      recheck: 60_000,
+      connections: { headersTimeout: 30_000 },
+    },
+    log: { file: '-', omitNames: false },
+    admin: { listen: null, socket: null },
+    warnings: [],
+  });
+  const [binding] = settings.bindings;
+  t.match(binding, {
+    name: '0.0.0.0:443',
+    endpoint: { kind: 'address', address: '0.0.0.0', port: 443 },
+    clientCertificate: 'late',
+    dsMapperUsage: true,
+    disableHttp2: false,
+    disableTls13: false,
+    disableTls12: false,
+    enableSessionTicket: false,
+  });
+  t.match(settings.trust.get('0.0.0.0:443')?.judge, {
+    usageCheck: true,
+    minimumRsaBits: 2048,
+    allowSha1: false,
+    allowCaAsClient: false,
+  });
+  t.equal(settings.trust.get('0.0.0.0:443')?.revocation, 'disabled');
+  t.match(settings.directory, {
+    domains: [
+      {
+        name: 'lab.example.test',
+        controllers: ['ldaps://dc1.lab.example.test:636'],
+        bind: { password: 'correct horse' },
+      },
+    ],
+  });
+  t.same(
+    settings.sites[0]?.locations.map(({ path, exact }) => [path, exact]),
+    [
+      ['/payroll', false],
+      ['/', false],
+    ],
+  );
+});
+
+void t.test('settings: every limit is read from its own key', async (t) => {
+  const durations = ['handshakeTimeout', 'headersTimeout', 'requestTimeout', 'keepAliveTimeout', 'idleTimeout'];
+  const counts = [
+    'maximumConnections',
+    'maximumConnectionsPerAddress',
+    'maximumHandshakes',
+    'maximumHeaderCount',
+    'maximumStreams',
+    'maximumRequestsPerConnection',
+  ];
+  const sizes = ['maximumClientHello', 'maximumHeaderBytes'];
+  const further = ['renegotiationTimeout', 'lingerTimeout', 'recheck', 'drainTimeout'];
+  const furtherSizes = ['uploadReadAheadSize', 'uploadReadAheadTotal', 'maximumBody', 'lingerBytes'];
+  const lines = [
+    ...[...durations, ...further].map((key, index) => `  ${key}: ${index + 10}s`),
+    ...counts.map((key, index) => `  ${key}: ${index + 20}`),
+    ...[...sizes, ...furtherSizes].map((key, index) => `  ${key}: ${index + 40}KiB`),
+    '  maximumCertificates: 77',
+    '  upstream: { maximumConnections: 3, maximumQueue: 4, connectTimeout: 5s, headersTimeout: 6s, bodyTimeout: 0s }',
+  ];
+  const { limits, sites } = await settingsOf(changed('trust:', `limits:\n${lines.join('\n')}\ntrust:`));
+  const flat: Record<string, unknown> = { ...limits, ...limits.connections };
+  for (const [index, key] of [...durations, ...further].entries()) t.equal(flat[key], (index + 10) * 1000, key);
+  for (const [index, key] of counts.entries()) t.equal(flat[key], index + 20, key);
+  for (const [index, key] of [...sizes, ...furtherSizes].entries()) t.equal(flat[key], (index + 40) * 1024, key);
+  t.equal(limits.maximumCertificates, 77);
+  t.same(sites[0]?.locations[0]?.upstream, {
+    origin: 'http://127.0.0.1:8080',
+    maximumConnections: 3,
+    maximumQueue: 4,
+    connectTimeout: 5000,
+    headersTimeout: 6000,
+    bodyTimeout: 0,
+  });
+});
+
+void t.test('settings: limits of a backend are inherited key by key from limits, site and location', async (t) => {
+  const { sites } = await settingsOf(
+    changed(
+      '    upstream: http://127.0.0.1:8080\n',
+      '    upstream: http://127.0.0.1:8080\n    upstreamLimits: { maximumQueue: 7, maximumConnections: 8 }\n',
+    ).replace('      /payroll:\n', '      /payroll:\n        upstreamLimits: { maximumQueue: 9, bodyTimeout: 0s }\n'),
+  );
+  const [payroll, root] = sites[0]?.locations ?? [];
+  t.match(root?.upstream, { maximumQueue: 7, maximumConnections: 8, bodyTimeout: 300_000, connectTimeout: 5000 });
+  t.match(payroll?.upstream, { maximumQueue: 9, maximumConnections: 8, bodyTimeout: 0, connectTimeout: 5000 });
+});
+
+void t.test('settings: paths are relative to the configuration file', async (t) => {
+  const files = new Map([...world.files].map(([path, content]) => [`etc/dsmapper/${path}`, content]));
+  const { facilities } = { facilities: world.facilities('') };
+  const text = changed(
+    'trust:',
+    'log: { file: var/access.log, omitNames: true }\nadmin: { listen: "[::1]:9090", socket: /run/admin.sock }\ntrust:',
+  );
+  const seen: string[] = [];
+  const { settings } = await loadConfiguration('etc/dsmapper/main.yaml', {
+    ...facilities,
+    async readFile(path) {
+      seen.push(path);
+      return path === 'etc/dsmapper/main.yaml' ? Buffer.from(text) : Buffer.from(files.get(path) ?? 'missing');
+    },
+  });
+  t.ok(seen.includes('etc/dsmapper/trust/root.pem'));
+  t.same(settings.log, { file: 'etc/dsmapper/var/access.log', omitNames: true });
+  t.same(settings.admin, { listen: { address: '::1', port: 9090 }, socket: '/run/admin.sock' });
+});
+
+void t.test('settings: header names can be changed, also with each other', async (t) => {
+  const { identityHeaders } = await settingsOf(
+    changed('trust:', 'identity: { headers: { user: X-Remote-Upn, upn: X-Remote-User, arr: X-Cert } }\ntrust:'),
+  );
+  t.match(identityHeaders, { user: 'X-Remote-Upn', upn: 'X-Remote-User', sid: 'X-Remote-Sid', arr: 'X-Cert' });
+  const clash = await failureOf(changed('trust:', 'identity: { headers: { user: x_remote_upn } }\ntrust:'));
+  t.match(
+    clash.message,
+    /identity\.headers\.user: header name "x_remote_upn"/,
+    'the complaint stands where somebody wrote',
+  );
+});
+
+void t.test('trust digest: follows the trust and how it is used, nothing else', async (t) => {
+  const digest = async (text: string) => (await settingsOf(text)).bindings[0]?.trustDigest;
+  const before = await digest(base);
+  t.equal(await digest(base), before, 'the same file again, as a reload reads it');
+  t.equal(await digest(changed('http://127.0.0.1:8080', 'http://127.0.0.1:8081')), before, 'another backend');
+  t.not(
+    await digest(changed('dsMapperUsage: enabled', 'dsMapperUsage: enabled\n    usageCheck: disabled')),
+    before,
+    'usageCheck',
+  );
+  t.not(await digest(changed(', intermediates: [file:trust/ca/issuing.pem]', '')), before, 'intermediates');
+  t.not(
+    await digest(changed('[file:trust/root.pem]', '[file:trust/root.pem, file:trust/expired.pem]')),
+    before,
+    'roots',
+  );
+});
+
+void t.test('trust: bindings without a trust of their own share one store', async (t) => {
+  const text = changed(
+    'sites:',
+    `  - endpoint: 127.0.0.1:8443
+    certificate: { cert: file:tls/web.pem, key: file:tls/web.key }
+    verifyClientCertificateRevocation: disabled
+  - endpoint: 127.0.0.1:9443
+    certificate: { cert: file:tls/web.pem, key: file:tls/web.key }
+    verifyClientCertificateRevocation: disabled
+    trust: { roots: [file:trust/utf16.pem] }
+sites:`,
+  );
+  const { trust } = await settingsOf(text);
+  const [first, second, own] = ['0.0.0.0:443', '127.0.0.1:8443', '127.0.0.1:9443'].map(
+    (name) => trust.get(name)?.store,
+  );
+  t.equal(first, second);
+  t.not(first, own);
+  t.equal(own?.intermediates.length, 0, 'its own trust stands in place of the global one, as a whole');
+  t.equal(own?.anchors[0]?.digest, first?.anchors[0]?.digest, 'the same root, read from UTF-16');
+});
+
+void t.test('certificates: what is served is what the files hold', async (t) => {
+  for (const key of [
+    'file:tls/web.key',
+    'file:tls/key.der',
+    'file:tls/sec1.der',
+    'file:tls/encrypted.key, passphrase: env:TLS_PASSPHRASE',
+  ]) {
+    const { bindings } = await settingsOf(changed('file:tls/web.key', key));
+    const certificate = bindings[0]?.certificate;
+    if (certificate === null || certificate === undefined || !('cert' in certificate))
+      throw new Error('no certificate');
+    t.equal(
+      certificate.cert.replaceAll('\n', ''),
+      String(world.files.get('tls/web.pem')).replaceAll('\n', ''),
+      `${key}: leaf and intermediate`,
+    );
+    t.equal(certificate.key, world.files.get('tls/web.key'), `${key}: PKCS#8, not encrypted`);
+  }
+});
+
+void t.test('certificates: a PKCS#12 is opened before it is needed', (t) => {
+  const pfx = world.files.get('tls/web.pfx');
+  if (!Buffer.isBuffer(pfx)) throw new Error('no PKCS#12');
+  t.equal(openPfx(pfx, 'open sesame').kind, 'opened');
+  t.equal(openPfx(pfx, 'wrong').kind, 'passphrase');
+  t.equal(openPfx(pfx, '').kind, 'passphrase');
+  t.equal(openPfx(pfx.subarray(0, 200), 'open sesame').kind, 'malformed');
+  t.end();
+});
+
+void t.test('locations: a rule holds for every spelling of its path, and a looser one only for its own', async (t) => {
+  const { sites } = await settingsOf(await readFile(new URL('good-looser-and-stricter/config.yaml', cases), 'utf8'));
+  const site = createSiteIndex(sites).site('0.0.0.0:443', 'any.example.test');
+  const ruleFor = (target: string) => {
+    const path = canonicalPath(target, 'refuse');
+    if (typeof path === 'string' || site === null) throw new Error(target);
+    return site.location(path);
+  };
+  t.same(ruleFor('/machines/x').accounts, ['computer']);
+  t.same(ruleFor('/MACHINES').accounts, ['computer'], 'case is no spelling');
+  const other = ruleFor('/machines;v=1/x');
+  t.match(
+    other,
+    { accounts: [], maximumAge: 60_000, clientCertificateMapping: true },
+    'in another spelling both rules hold',
+  );
+  t.same(ruleFor('/machines/all').accounts, ['user', 'computer']);
+  t.same(ruleFor('/machines;v=1/all').accounts, [], 'a child of the looser one is no way around the stricter one');
+  t.match(ruleFor('/payroll;v=1'), { path: '/payroll', accounts: ['user'] });
+});
+
+void t.test(
+  'locations: beside a rule that maps nobody, its kinds of accounts and its age demand nothing',
+  async (t) => {
+    const open = '      /: { authentication: { anonymous: fallback }, maximumAge: 1m }\n      /payroll:\n';
+    const text = changed('      /payroll:\n', open).replace(
+      'enabled }\ntrust',
+      'enabled }\n        authorize: { accounts: [computer] }\n        maximumAge: 5m\ntrust',
+    );
+    const { sites, warnings } = await settingsOf(text);
+    t.match(sites[0]?.locations, [
+      { path: '/payroll', exact: false, accounts: ['computer'], maximumAge: 300_000 },
+      { path: '/' },
+    ]);
+    t.equal(sites[0]?.locations.length, 2);
+    t.same(warnings, []);
+  },
+);
+
+void t.test('locations: the stricter of two rules is the stricter in every demand', async () => {
+  const flags = fc.subarray(['Ssl', 'SslNegotiateCert', 'SslRequireCert', 'Ssl128']);
+  const rule = fc.record({
+    access: fc.record({ sslFlags: flags }),
+    authentication: fc.record({
+      anonymous: fc.constantFrom('disabled', 'fallback', 'suppressesMapping'),
+      clientCertificateMapping: fc.constantFrom('enabled', 'disabled'),
+    }),
+    authorize: fc.record({ accounts: fc.subarray(['user', 'computer'], { minLength: 1 }) }),
+    maximumAge: fc.constantFrom(null, '1m', '5m'),
+  });
+  const rank = { ignore: 0, accept: 1, require: 2, suppressesMapping: 0, fallback: 1, disabled: 2 };
+  await fc.assert(
+    fc.asyncProperty(rule, rule, async (root, child) => {
+      const locations = JSON.stringify({ '/': root, '/a': child });
+      const text = base.replace(/    locations:\n(?: {6}.*\n)+/, `    locations: ${locations}\n`);
+      const { sites } = await settingsOf(text);
+      const above = sites[0]?.locations.find(({ path }) => path === '/');
+      const others = sites[0]?.locations.find(({ path, exact }) => path === '/a' && !exact) ?? above;
+      const own = sites[0]?.locations.find(({ path }) => path === '/a');
+      if (above === undefined || others === undefined || own === undefined) return false;
+      const refusing = above.anonymous === 'disabled' && !above.clientCertificateMapping;
+      const mapped = above.clientCertificateMapping && above.anonymous !== 'suppressesMapping';
+      return (
+        (others === above && refusing) ||
+        (Number(others.access.ssl) >= Number(above.access.ssl) &&
+          Number(others.access.ssl128) >= Number(above.access.ssl128) &&
+          rank[others.access.clientCertificate] >= rank[above.access.clientCertificate] &&
+          rank[others.anonymous] >= rank[above.anonymous] &&
+          Number(others.clientCertificateMapping) >= Number(above.clientCertificateMapping) &&
+          (!mapped || others.accounts.every((kind) => above.accounts.includes(kind))) &&
+          (!mapped || (others.maximumAge ?? Infinity) <= (above.maximumAge ?? Infinity)))
+      );
+    }),
+    { numRuns: 150, seed: 20_261_122 },
+  );
+});
+
+void t.test('bindings: what loads can be listened on', async (t) => {
+  for (const name of ['good-plain-and-host', 'good-late', 'good-inheritance']) {
+    const { bindings } = await settingsOf(await readFile(new URL(`${name}/config.yaml`, cases), 'utf8'));
+    t.ok(planListens(bindings).length > 0, name);
+  }
+});
+
+void t.test('bindings: a host endpoint listens where it says, else everywhere', async (t) => {
+  const host = (listen: string) =>
+    changed('0.0.0.0:443\n', `www.example.test:443\n${listen}`).replace('["0.0.0.0:443"]', '["WWW.example.test:443"]');
+  t.match((await settingsOf(host(''))).bindings[0]?.endpoint, {
+    kind: 'host',
+    host: 'www.example.test',
+    listen: '0.0.0.0',
+  });
+  t.match((await settingsOf(host('    listen: "::1"\n'))).bindings[0]?.endpoint, { listen: '::1' });
+});
+
+void t.test('bindings: endpoints have one key each, however they are written', (t) => {
+  const key = (text: string) => {
+    const parsed = parseEndpoint(text);
+    return typeof parsed === 'string' ? null : endpointKey(parsed);
+  };
+  t.equal(key('[0:0::0]:443'), '[::]:443');
+  t.equal(key('[::FFFF]:1'), '[::ffff]:1');
+  t.equal(key('WWW.Example.test:443'), 'www.example.test:443');
+  for (const wrong of [
+    '443',
+    ':443',
+    '*:443',
+    '*.a.test:443',
+    '1.2.3:443',
+    '256.1.1.1:80',
+    '[::1]',
+    '[1.2.3.4]:1',
+    '::1:443',
+    'a:65536',
+    'a:-1',
+    'a:+1',
+    'a b:1',
+    'http://a:1',
+    'a..b:1',
+    '-a:1',
+    'a:1e1',
+  ])
+    t.equal(key(wrong), null, wrong);
+  t.end();
+});
+
+void t.test('secrets: a literal is never shown, wherever it stands and whatever else is wrong', async (t) => {
+  const secret = fc.stringMatching(/^[A-Za-z0-9]{12,20}$/);
+  const places = [
+    (text: string) => changed('password: env:LDAP_PASSWORD', `password: ${text}`),
+    (text: string) => changed('password: env:LDAP_PASSWORD', `password: "${text}", dn: 1`),
+    (text: string) => changed('password: env:LDAP_PASSWORD', `passwrod: ${text}`),
+    (text: string) => changed('password: env:LDAP_PASSWORD', `PASSWORD: [${text}]`),
+    (text: string) => changed('password: env:LDAP_PASSWORD', `password: env:${text}-x`),
+    (text: string) => changed('password: env:LDAP_PASSWORD', `password: env:LDAP_PASSWORD, bindPassword: ${text}`),
+    (text: string) => changed('key: file:tls/web.key', `key: file:tls/web.key, passphrase: ${text}`),
+    (text: string) => changed('password: env:LDAP_PASSWORD }', `password: ${text}`),
+    (text: string) =>
+      changed(', password: env:LDAP_PASSWORD }', ` }\n    password: |\n      first line\n      ${text}`),
+    (text: string) => changed('bind: {', `password:\n        ${text}: [\n      bind: {`),
+    (text: string) => changed('bind: {', `password: >-\n        ${text}\n       x\n      bind: {`),
+    (text: string) => changed('http://127.0.0.1:8080', `http://user:${text}@127.0.0.1:8080`),
+    (text: string) => changed('file:tls/web.key', `"-----BEGIN PRIVATE KEY----- ${text}"`),
+  ];
+  await fc.assert(
+    fc.asyncProperty(secret, fc.nat(places.length - 1), async (text, place) => {
+      const { message, hint } = await failureOf(places[place]?.(text) ?? '');
+      return !message.includes(text) && !hint.includes(text);
+    }),
+    { numRuns: 200, seed: 7 },
+  );
+  const whole = await failureOf(changed('password: env:LDAP_PASSWORD', 'password: env:LDAP_PASSWORD, x: 1'));
+  t.match(whole.message, 'password: env:LDAP_PASSWORD, x: 1', 'a reference is shown');
+});
+
+void t.test('secrets: from a file without its line break, from the environment as it is', async (t) => {
+  const password = async (reference: string) =>
+    (await settingsOf(changed('env:LDAP_PASSWORD', reference))).directory?.domains[0]?.bind.password;
+  t.equal(await password('file:secrets/ldap'), 'correct horse');
+  t.equal(await password('env:LDAP_PASSWORD'), 'correct horse');
+});
+
+void t.test('hostile YAML ends at a bound, with a sentence', async (t) => {
+  const refused = async (configuration: string | Buffer, message: RegExp, claim: string) => {
+    const failure = await failureOf(configuration);
+    t.match(failure.message, message, claim);
+    t.equal(failure.exitCode, 2, claim);
+    t.equal(failure.code, 'configuration', claim);
+    t.ok(failure.message.length < 40_000, `${claim}: ${failure.message.length} characters`);
+  };
+  const lines = (count: number, line: (index: number) => string) =>
+    Array.from({ length: count }, (_, index) => line(index)).join('\n');
+  await refused(
+    Buffer.alloc(10 * 1024 * 1024, 'a: b\n'),
+    /config\.yaml cannot be read: it is larger than 524288 bytes/,
+    '10 MB',
+  );
+  await refused(
+    'a: &a [x, x, x, x, x, x, x, x, x, x]\nb: &b [*a, *a, *a, *a, *a, *a, *a, *a, *a, *a]\nc: &c [*b, *b, *b, *b, *b, *b, *b, *b, *b, *b]\nd: &d [*c, *c, *c, *c, *c, *c, *c, *c, *c, *c]\ne: [*d, *d, *d, *d, *d, *d, *d, *d, *d, *d]',
+    /uses more than 1000 aliases/,
+    'billion laughs',
+  );
+  await refused(
+    `a: &a\n${lines(1000, (index) => `  k${index}: 1`)}\nb: [${'*a, '.repeat(60)}*a]`,
+    /holds more than 50000 values, aliases included/,
+    'few aliases of much',
+  );
+  await refused(`a: [${'x, '.repeat(50_000)}x]`, /holds more than 50000 values/, 'many values');
+  await refused('['.repeat(20_000), /nested too deep/, 'unclosed brackets');
+  await refused(`${'['.repeat(100)}${']'.repeat(100)}`, /is nested more than 24 levels deep/, 'closed brackets');
+  await refused(
+    lines(40, (index) => `${' '.repeat(index)}a:`),
+    /is nested more than 24 levels deep/,
+    'indentation',
+  );
+  await refused('- '.repeat(20_000), /nested too deep/, 'hyphens');
+  await refused(
+    lines(2000, () => 'bindings: []'),
+    /has 20\d\d mistakes[^]*and 19\d\d more$/,
+    'duplicate keys',
+  );
+  await refused(
+    lines(2000, (index) => `unknown${index}: 1`),
+    new RegExp(`has 200\\d mistakes[^]*and ${2002 - maximumComplaints} more$`),
+    'unknown keys',
+  );
+  await refused(`a: ${'!x '.repeat(5000)}`, /several tags/, 'tags');
+  await refused(
+    lines(5000, () => 'a: ]'),
+    /this cannot stand here/,
+    'syntax errors',
+  );
+  await refused(`${'k'.repeat(100_000)}: 1`, /a key is longer than 1024 characters|unknown key/, 'a long key');
+  await refused(`bindings: "${'x'.repeat(100_000)}"`, /is not a list/, 'a long value');
+  await refused(Buffer.from([0x61, 0x3a, 0xff, 0xfe]), /is not UTF-8 text/, 'no UTF-8');
+  await refused(Buffer.from(`\ufeff${base}`, 'utf16le'), /is not UTF-8 text/, 'UTF-16');
+  await refused('a: b\0c: d', /mistake/, 'NUL');
+  await refused(base.replace('dsMapperUsage', 'constructor'), /constructor: unknown key/, 'a name of Object.prototype');
+  await refused(base.replace('  - endpoint', '  - __proto__: {}\n    endpoint'), /not a key of anything/, '__proto__');
+});
+
+void t.test('any text is either loaded or refused in printable lines', async () => {
+  const fragments = fc.array(
+    fc.constantFrom(
+      ...base.split(/(?<=\n)|(?=[:{}[\],])/),
+      '&a ',
+      '*a',
+      '? ',
+      '!!x ',
+      '\t',
+      '"',
+      "'",
+      '|\n',
+      '# ',
+      '\u001b[31m',
+      '\u202e',
+      '\ud800',
+      'null',
+      '9'.repeat(30),
+    ),
+    { maxLength: 40 },
+  );
+  await fc.assert(
+    fc.asyncProperty(fragments, async (pieces) => {
+      const outcome = await world.outcome(pieces.join(''));
+      return outcome.replaceAll('\n', '') === printable(outcome.replaceAll('\n', ''));
+    }),
+    { numRuns: 300, seed: 11 },
+  );
+});
+
+void t.test('a byte order mark and Windows line ends change nothing', async (t) => {
+  t.equal(await world.outcome(`\ufeff${base.replaceAll('\n', '\r\n')}`), await world.outcome(base));
+  const failure = await failureOf(changed('dsMapperUsage', 'dsMapperUsgae').replaceAll('\n', '\r\n'));
+  t.match(
+    failure.message,
+    'config.yaml:4:5: bindings[0].dsMapperUsgae: unknown key\n  4 |     dsMapperUsgae: enabled\n    |     ^^^^^^^^^^^^^\n',
+  );
+});
+
+void t.test('JSON is read as well', async (t) => {
+  const locations = { '/': { authentication: { anonymous: 'fallback' } } };
+  const json = {
+    bindings: [{ endpoint: '127.0.0.1:80' }],
+    sites: [{ name: 'x', bindings: ['127.0.0.1:80'], upstream: 'http://b.test', locations }],
+  };
+  t.match((await settingsOf(JSON.stringify(json))).sites, [{ name: 'x' }]);
+});
+
+void t.test('suggestions: near words are named, far ones are not', (t) => {
+  t.equal(editDistance('abc', 'abc'), 0);
+  t.equal(editDistance('abcd', 'abdc'), 1, 'neighbours that changed places');
+  t.equal(editDistance('', 'abc'), 3);
+  t.equal(nearest('dsMapperUsgae', ['usageCheck', 'dsMapperUsage']), 'dsMapperUsage');
+  t.equal(nearest('DSMAPPERUSAGE', ['dsMapperUsage']), 'dsMapperUsage', 'case is the smallest of mistakes');
+  t.equal(nearest('x', ['listen', 'socket']), null);
+  t.equal(nearest('y'.repeat(65), ['y'.repeat(65)]), null, 'nobody meant that');
+  t.end();
+});
+
+void t.test('a failure of files alone is not one of the configuration', async (t) => {
+  t.equal((await failureOf(changed('tls/web.key', 'tls/denied.key'))).exitCode, 1);
+  t.equal((await failureOf(changed('tls/web.key', 'tls/denied.key').replace('dsMapperUsage', 'x'))).exitCode, 2);
+  await t.rejects(loadConfiguration('nowhere.yaml', world.facilities(base)), {
+    code: 'configuration',
+    exitCode: 2,
+    message: 'configuration nowhere.yaml cannot be read: there is no such file',
+  });
+});
+
+void t.test('describe: JSON and text say which location made a binding late, and what that costs', async (t) => {
+  const rules = describeRules(await settingsOf(base));
+  t.match(JSON.parse(JSON.stringify(rules)), {
+    bindings: [
+      {
+        binding: '0.0.0.0:443',
+        scheme: 'https',
+        clientCertificate: 'late',
+        lateBecauseOf: ['Default Web Site /payroll'],
+        protocols: ['TLS 1.2'],
+        http2: false,
+        roots: 1,
+        intermediates: 1,
+      },
+    ],
+    locations: [
+      { path: '/', spelling: 'any' },
+      { path: '/payroll', clientCertificateMapping: true, accounts: ['user'], maximumAge: null },
+    ],
+    warnings: [],
+  });
+  t.ok(rulesText(rules).every((line) => line === printable(line)));
+});
+
+void t.test('language: every key says what it is for, and its default is of its kind', async (t) => {
+  const entries = languageEntries();
+  t.ok(entries.length > 100, `${entries.length} keys`);
+  t.same(
+    entries.filter(({ description }) => description === '').map(({ path }) => path),
+    [],
+  );
+  t.equal(new Set(entries.map(({ path }) => path)).size, entries.length);
+  t.match(
+    entries.find(({ path }) => path === 'limits.recheck'),
+    { fallback: '60s', required: false, kind: 'a duration of at least 1s such as 15s, 10m or 1h30m' },
+  );
+  t.match(entries.find(({ path }) => path === 'sites[].locations.*.access.sslFlags')?.kind, /Ssl128/);
+  t.match(
+    entries.find(({ path }) => path === 'bindings[].endpoint'),
+    { required: true, fallback: null, kind: 'ip:port, "[v6]:port" or host:port' },
+  );
+});
+
+void t.test('template: the first configuration loads with the files it names', async (t) => {
+  const facts = {
+    domain: 'lab.example.test',
+    roots: ['trust/root.pem', 'trust/ca'],
+    intermediates: ['file:trust/ca/issuing.pem'],
+    controllers: ['dc1.lab.example.test', 'ldaps://dc2.lab.example.test:636'],
+    bindDn: 'CN=svc "map",DC=lab',
+  };
+  const certificate = { cert: 'tls/web.pem', key: 'tls/web.key' };
+  const settings = await settingsOf(configurationTemplate({ ...facts, certificate }));
+  t.match(settings, {
+    bindings: [{ name: '0.0.0.0:443', clientCertificate: 'late', dsMapperUsage: true }],
+    directory: {
+      domains: [
+        {
+          name: 'lab.example.test',
+          controllers: ['ldaps://dc1.lab.example.test:636', 'ldaps://dc2.lab.example.test:636'],
+          bind: { dn: 'CN=svc "map",DC=lab', password: 'correct horse' },
+        },
+      ],
+    },
+    sites: [
+      {
+        locations: [
+          {
+            path: '/',
+            clientCertificateMapping: true,
+            anonymous: 'disabled',
+            access: { clientCertificate: 'require', ssl: true },
+          },
+        ],
+      },
+    ],
+  });
+  const full = await settingsOf(
+    configurationTemplate({
+      ...facts,
+      certificate,
+      endpoint: 'www.example.test:8443',
+      location: '/pay roll'.replace(' ', '%20'),
+      upstream: 'https://backend.test',
+      directoryAuthorities: ['trust/root.pem'],
+      bindPassword: 'file:secrets/ldap',
+    }),
+  );
+  t.match(full.sites[0], {
+    hosts: ['www.example.test'],
+    locations: [{ path: '/pay%20roll' }, { path: '/', anonymous: 'fallback' }],
+  });
+  t.equal(full.directory?.certificateAuthorities.length, 1);
+});
+
+void t.test('template: nothing from outside becomes YAML of its own', async (t) => {
+  const pieces = [
+    'a',
+    '\n',
+    '"',
+    "'",
+    '#',
+    ': ',
+    '{',
+    '}',
+    '\\',
+    '\u2028',
+    '\t',
+    '\nlabOnly: true\n',
+    '\u0085',
+    '${x}',
+  ];
+  const hostile = fc.string({ unit: fc.constantFrom(...pieces) });
+  const known = new Set(languageEntries().map(({ path }) => path));
+  await fc.assert(
+    fc.asyncProperty(hostile, async (text) => {
+      const facts = { domain: text, roots: [text], controllers: [text], bindDn: text, upstream: text };
+      const source = readSource(
+        'x',
+        Buffer.from(configurationTemplate({ ...facts, endpoint: `${text}:1`, location: text })),
+      );
+      t.same(source.mistakes, []);
+      t.equal(source.at(['labOnly']), undefined);
+      t.ok(Object.keys(source.value as object).every((key) => known.has(key)));
+      t.equal(source.at(['directory', 'domains', 0, 'bind', 'dn']), text, 'as it came');
+    }),
+    { numRuns: 100, seed: 3 },
+  );
+});
+
+void t.test('facilities: plain files within their bounds, nothing else', async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'dsmapper-config-'));
+  t.teardown(() => rm(folder, { recursive: true }));
+  const facilities = systemFacilities(systemClock, { A: 'b' });
+  await writeFile(join(folder, 'ten'), '0123456789');
+  await mkdir(join(folder, 'sub'));
+  await symlink('ten', join(folder, 'link'));
+  execFileSync('mkfifo', [join(folder, 'pipe')]);
+  t.equal(String(await facilities.readFile(join(folder, 'ten'), 10)), '0123456789');
+  t.equal(String(await facilities.readFile(join(folder, 'link'), 10)), '0123456789', 'through a link');
+  await t.rejects(facilities.readFile(join(folder, 'ten'), 9), { code: 'file-too-large' });
+  await t.rejects(facilities.readFile('/dev/zero', 10), { code: 'not-a-file' }, 'a device that never ends');
+  await t.rejects(facilities.readFile(join(folder, 'pipe'), 10), { code: 'not-a-file' }, 'a pipe that nobody writes');
+  await t.rejects(facilities.readFile(join(folder, 'sub'), 10), { code: 'EISDIR' });
+  await t.rejects(facilities.readFile(join(folder, 'none'), 10), { code: 'ENOENT' });
+  t.same([...(await facilities.listDirectory(folder))].sort(), ['link', 'pipe', 'sub', 'ten']);
+  t.ok((await facilities.readFile('/proc/self/status', 65_536)).length > 100, 'a file whose size is not known before');
+  t.ok(maximumConfigurationBytes < 1024 * 1024);
+});
+
+void t.test('facilities: a configuration on disk is loaded', async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'dsmapper-config-'));
+  t.teardown(() => rm(folder, { recursive: true }));
+  for (const [path, content] of world.files) {
+    await mkdir(join(folder, path, '..'), { recursive: true });
+    await writeFile(join(folder, path), content);
+  }
+  await writeFile(join(folder, 'config.yaml'), changed('[file:trust/ca/issuing.pem]', '[dir:trust/ca]'));
+  const { settings, warnings } = await loadConfiguration(
+    join(folder, 'config.yaml'),
+    systemFacilities(systemClock, { LDAP_PASSWORD: 'x' }),
+  );
+  t.equal(settings.trust.get('0.0.0.0:443')?.store.intermediates.length, 1);
+  t.match(warnings, [/1 file in `trust\/ca` not read/]);
+});
