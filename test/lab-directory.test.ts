@@ -292,11 +292,19 @@ await t.test('equality is that of a domain controller', async (t) => {
   t.equal(await names(client, '(altSecurityIdentities=X509:<S>CN=ALICE)'), 'bob', 'so a client must compare again');
 });
 
+const awkward = fc.string({ unit: fc.constantFrom(' ', '\\', ',', '#', 'a', '5', 'c'), minLength: 1, maxLength: 6 });
 /** Any octet may be written as two hex digits (RFC 4514 section 2.4). */
 const escaped = (octet: number) => `\\${octet.toString(16).padStart(2, '0')}`;
 
 await t.test('names', async (t) => {
   t.equal(foldDn('cn=a , dc=b'), foldDn('CN=A,DC=B'));
+  t.equal(foldDn(String.raw`CN=a\ ,DC=b`), foldDn(String.raw`CN=a\20,DC=b`), 'an escaped blank counts');
+  t.equal(
+    foldDn(String.raw`CN=a\\ ,DC=b`),
+    foldDn(String.raw`CN=a\5c,DC=b`),
+    'one behind an escaped backslash does not',
+  );
+  t.equal(foldDn(`CN=a${' '.repeat(500_000)}b,DC=x`)?.length, 500_010, 'in time that grows with the length alone');
   t.equal(foldDn(String.raw`CN=a\2Cb,DC=x`), foldDn(String.raw`CN=a\,b,DC=x`));
   t.equal(foldDn(String.raw`CN=\c3\84,DC=x`), foldDn('CN=ä,DC=x'));
   t.not(foldDn(String.raw`CN=a\,CN=b,DC=x`), foldDn('CN=a,CN=b,DC=x'));
@@ -304,7 +312,7 @@ await t.test('names', async (t) => {
     t.equal(foldDn(wrong), null, `${wrong} is none`);
   await t.test('every text survives as the value of an RDN', (t) => {
     fc.assert(
-      fc.property(fc.string({ unit: 'binary', minLength: 1 }), (text) => {
+      fc.property(fc.oneof(fc.string({ unit: 'binary', minLength: 1 }), awkward), (text) => {
         const dn = `CN=${escapeDnValue(text)},DC=x`;
         return foldDn(dn) === foldDn(`CN=${[...Buffer.from(text.toWellFormed())].map(escaped).join('')},DC=x`);
       }),
@@ -340,6 +348,9 @@ await t.test('an index changes the cost of a search, never its answer', async (t
   const many = Array.from({ length: 32 }, (_, index) => equal('altsecurityidentities', `X509:<SKI>${index + 100}`));
   t.equal(cost({ kind: 'or', parts: many }), 32, 'an OR of 32 tries 32');
   t.equal(cost({ kind: 'and', parts: [equal('objectclass', 'user'), equal('cn', 'u5')] }), 1, 'an AND tries one side');
+  store.replace(`CN=u9,CN=Users,${suffix}`, 'mail', ['a@b']);
+  store.replace(`CN=u9,CN=Users,${suffix}`, 'mail', ['c@d']);
+  t.strictSame([cost(equal('mail', 'a@b')), cost(equal('mail', 'c@d'))], [0, 1], 'an old value is forgotten');
   t.ok(cost(equal('objectclass', 'user')) >= size, 'what has no index tries everything');
 
   const leaf = fc.oneof(
@@ -395,6 +406,8 @@ await t.test('limits of an answer', async (t) => {
     const { searchEntries } = await client.search(suffix, { filter: '(cn=crowd*)', paged: { pageSize: 500 } });
     t.equal(new Set(searchEntries.map(({ dn }) => dn)).size, 25);
     t.equal(server.searches - before, 3);
+    const paged = await client.search(suffix, { filter: '(cn=crowd*)', paged: true });
+    t.equal(paged.searchReferences.length, 1, 'the reference comes with the last page alone');
   });
   await t.test('a size limit ends a paged search too', async (t) => {
     const limited = Buffer.from(searchMessage(2, suffix, 2, crowdFilter, paging(4, '')));
@@ -419,7 +432,9 @@ await t.test('limits of an answer', async (t) => {
       searchMessage(34, suffix, 2, crowdFilter, paging(2, '12.2')),
       unbindMessage,
     ]);
-    const results = outline(await exchange(t, server, octets)).match(/\d+\/65:\d+/g);
+    const answered = outline(await exchange(t, server, octets));
+    const results = answered.match(/\d+\/65:\d+/g);
+    t.notMatch(answered, /33\/64/, 'a page of size 0 is empty');
     t.equal(results?.[0], '2/65:53');
     t.strictSame(results?.slice(-5), ['30/65:53', '31/65:0', '32/65:53', '33/65:0', '34/65:53']);
   });
@@ -470,6 +485,8 @@ await t.test('what an object shows', async (t) => {
     server.replace(alice, 'altSecurityIdentities', values);
     const name = 'altSecurityIdentities';
     t.strictSame(await show([name]), { dn: alice, [name]: [], [`${name};range=0-3`]: values.slice(0, 4) });
+    t.match(await show(['*']), { [name]: [] }, 'the plain name is there too, empty');
+    t.ok(Object.hasOwn(await show(['*']), name));
     t.match(await show([`${name};range=4-*`]), { [`${name};range=4-7`]: values.slice(4, 8) });
     t.match(await show([`${name};Range=8-*`]), { [`${name};range=8-*`]: values.slice(8) });
     t.match(await show([`${name};range=1-2`]), { [`${name};range=1-2`]: values.slice(1, 3) });
@@ -714,7 +731,9 @@ await t.test('requests under way', async (t) => {
   });
   await t.test('after an unbind nothing is answered', async (t) => {
     const octets = Buffer.concat([bindMessage(1), unbindMessage, searchMessage(2, suffix, 0, present)]);
+    const before = server.searches;
     t.equal(outline(await exchange(t, server, octets)), '1/61:0');
+    t.equal(server.searches, before, 'nor counted');
   });
 });
 
@@ -723,7 +742,7 @@ await t.test('hostile octets end the connection, never the server', async (t) =>
   const search = searchMessage(2, suffix, 2, present);
   let deep = present;
   for (let level = 0; level < 65; level += 1) deep = encode(0xa2, deep);
-  const wide = encode(0xa1, ...Array.from({ length: 4096 }, () => present));
+  const wide = encode(0xa1, ...Array.from({ length: 1024 }, () => present));
   const pair = (value: Buffer) => encode(0xa3, encode(0x04, 'cn'), value);
   const cases: readonly (readonly [what: string, octets: Buffer])[] = [
     ['HTTP', Buffer.from('GET / HTTP/1.1\r\n\r\n')],
@@ -789,10 +808,22 @@ await t.test('hostile octets end the connection, never the server', async (t) =>
     const octets = Buffer.concat([
       bindMessage(1),
       searchMessage(2, suffix, 0, inner),
-      searchMessage(3, suffix, 0, encode(0xa1, ...Array.from({ length: 4095 }, () => present))),
+      searchMessage(3, suffix, 0, encode(0xa1, ...Array.from({ length: 1023 }, () => present))),
       unbindMessage,
     ]);
     t.equal(outline(await exchange(t, server, octets)), '1/61:0 2/65:0 3/64 3/65:0');
+  });
+  await t.test('what is not BER as LDAP restricts it is malformed', (t) => {
+    for (const octets of [[0x1f, 1, 0], [0x30, 0x80, 0, 0], [0x30, 0x85, 0, 0, 0, 0, 0], [0x30], [0x30, 0x82, 1]])
+      t.throws(() => elementsOf(Buffer.from(octets)), { code: 'ldap-malformed' });
+    for (const length of [0, 5])
+      t.throws(() => integerOf({ tag: 2, content: Buffer.alloc(length) }), { code: 'ldap-malformed' });
+    for (const value of [0, 1, 127, 128, 255, 256, -1, -128, -129, 65_535, 2 ** 31 - 1, -(2 ** 31)]) {
+      const encoded = encodeInteger(value);
+      t.equal(integerOf(elementsOf(encoded)[0] ?? { tag: 0, content: encoded }), value);
+    }
+    t.equal(encodeInteger(127).length, 3, 'in as few octets as can be');
+    t.end();
   });
   await t.test('messages may come octet by octet', async (t) => {
     const octets = Buffer.concat([bindMessage(1), search, unbindMessage]);

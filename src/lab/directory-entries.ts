@@ -160,11 +160,11 @@ export function domainDn(domain: string): string {
 
 /** A text as the value of an RDN (RFC 4514 section 2.4). */
 export function escapeDnValue(text: string): string {
-  return text
+  const escaped = text
     .replaceAll(/[\\,+"<>;=]/g, String.raw`\$&`)
     .replaceAll('\0', String.raw`\00`)
-    .replace(/^[ #]/, String.raw`\$&`)
-    .replace(/(?<=[^\\]) $/, String.raw`\ `);
+    .replace(/^[ #]/, String.raw`\$&`);
+  return text.length > 1 && text.endsWith(' ') ? `${escaped.slice(0, -1)}\\ ` : escaped;
 }
 
 /** `20200101000000.0Z`, as Active Directory writes whenCreated. */

@@ -73,19 +73,46 @@ export function splitRdns(dn: string): string[] {
 }
 
 function unescapeValue(written: string): string | null {
-  const bytes: Buffer[] = [];
-  const trimmed = written.replace(/(?<!\\) +$/, '');
+  const trimmed = trimEnd(written);
+  if (!trimmed.includes('\\')) return trimmed;
+  const pieces: string[] = [];
   for (let at = 0; at < trimmed.length; at += 1) {
-    if (trimmed[at] !== '\\') {
-      bytes.push(Buffer.from(trimmed[at] ?? '', 'utf16le'));
+    const character = trimmed[at] ?? '';
+    if (character !== '\\') {
+      pieces.push(character);
       continue;
     }
-    const pairs = /^(?:\\[0-9a-fA-F]{2})+/.exec(trimmed.slice(at))?.[0];
-    const text =
-      pairs === undefined ? trimmed[at + 1] : Buffer.from(pairs.replaceAll('\\', ''), 'hex').toString('utf8');
-    if (text === undefined) return null;
-    bytes.push(Buffer.from(text, 'utf16le'));
-    at += pairs === undefined ? 1 : pairs.length - 1;
+    const pairs = hexPairs(trimmed, at);
+    if (pairs === '') {
+      const literal = trimmed[at + 1];
+      if (literal === undefined) return null;
+      pieces.push(literal);
+      at += 1;
+    } else {
+      // Octets of one character stand side by side, each behind its own backslash.
+      pieces.push(Buffer.from(pairs, 'hex').toString('utf8'));
+      at += (pairs.length / 2) * 3 - 1;
+    }
   }
-  return Buffer.concat(bytes).toString('utf16le');
+  return pieces.join('');
+}
+
+/** Blanks behind a value do not count unless the first of them is escaped (RFC 4514 section 2.4). */
+function trimEnd(text: string): string {
+  let end = text.length;
+  while (end > 0 && text[end - 1] === ' ') end -= 1;
+  let backslashes = 0;
+  while (text[end - 1 - backslashes] === '\\') backslashes += 1;
+  return text.slice(0, end < text.length && backslashes % 2 === 1 ? end + 1 : end);
+}
+
+/** The digits of consecutive `\xx` from `at` on; empty where there is none. */
+function hexPairs(text: string, at: number): string {
+  let digits = '';
+  for (let pair = at; text[pair] === '\\'; pair += 3) {
+    const two = text.slice(pair + 1, pair + 3);
+    if (!/^[0-9a-fA-F]{2}$/.test(two)) break;
+    digits += two;
+  }
+  return digits;
 }

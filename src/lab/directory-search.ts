@@ -34,7 +34,7 @@ export interface SearchSettings {
 }
 
 /** Far above what a mapping asks for, far below what would occupy the process. */
-const filterLimits = { depth: 64, nodes: 4096 };
+const filterLimits = { depth: 64, nodes: 1024 };
 
 /** The messages of the answer, SearchResultDone last. @throws Failure `ldap-malformed` */
 export function answerSearch(settings: SearchSettings, request: SearchRequest, pages: Pages): Buffer[] {

@@ -122,7 +122,6 @@ export async function startDirectoryServer(options: DirectoryServerOptions): Pro
     if (server !== null) return;
     const created = tls === null ? createServer(serve) : createTlsServer({ ...tls, handshakeTimeout: 10_000 }, serve);
     created.on('connection', track);
-    created.on('tlsClientError', (_error: Error, socket: Socket) => socket.destroy());
     await new Promise<void>((resolve, reject) => {
       created.once('error', (cause) => {
         const hint = 'choose another port, or 0 for any';
