@@ -8,6 +8,7 @@ import { digestOf, hexOf } from '../base/bytes.ts';
 import type { Account } from '../base/identity.ts';
 import type { Verdict } from '../base/verdict.ts';
 import { verdict } from '../base/verdict.ts';
+import { unwatched } from '../gateway/exchange.ts';
 import { decide, demand, judge } from '../gateway/flow.ts';
 import { looksAtCertificates, ruleAt } from '../gateway/rule.ts';
 import type { Setup } from '../gateway/setup.ts';
@@ -108,7 +109,7 @@ async function walk(
   };
   const presented = demand({ rule, shown: looksAtCertificates(rule) || question.offline ? shown : null }, recorder);
   if (isVerdict(presented)) return presented;
-  if (!question.offline) return decide(presented, { connection: null, mark: () => {} }, setup, recorder);
+  if (!question.offline) return decide(presented, { connection: null, ...unwatched }, setup, recorder);
   const trusted = judge(presented, setup, setup.clock.now(), recorder);
   return isVerdict(trusted) ? trusted : verdict('trusted', 'the chain is good; no directory was asked (offline)');
 }

@@ -85,8 +85,7 @@ async function contactUpstreams(setup: Setup): Promise<readonly Contact[]> {
 function report(settings: Settings, contacts: readonly Contact[]): void {
   const { paint } = terminal;
   terminal.line(paint('bold', `${settings.source} is valid`));
-  for (const line of describeRules(settings))
-    terminal.line(typeof line === 'string' ? line : printable(JSON.stringify(line)));
+  for (const line of rulesText(describeRules(settings))) terminal.line(line);
   if (contacts.length > 0) terminal.line();
   for (const { what, answers, detail } of contacts) {
     terminal.line(

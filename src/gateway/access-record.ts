@@ -37,7 +37,7 @@ export function recordOf(exchange: Exchange, ending: Verdict, setup: Setup): Rea
     sid: names ? (account?.sid ?? null) : null,
     thumbprint: thumbprint(exchange),
     revocation: connection.presented === null ? null : 'disabled',
-    cache: outgoing?.authorised.mapped.cache ?? null,
+    cache: exchange.cache,
     ms: exchange.timings(),
   };
 }

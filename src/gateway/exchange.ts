@@ -12,6 +12,7 @@ import { forwardedHeaders } from '../forward/forwarded.ts';
 import type { CleanHeaders } from '../forward/sanitize.ts';
 import { answerOf, statusText } from '../iis/verdict-table.ts';
 import type { BindingSettings } from '../tls/binding.ts';
+import type { CacheOutcome } from '../mapping/mapper-contract.ts';
 import type { Connection } from '../tls/connection.ts';
 import type { Metrics, Stage } from './metrics.ts';
 import { stages } from './metrics.ts';
@@ -29,7 +30,12 @@ export interface Way {
   readonly connection: Connection | null;
   /** The stage that has just ended. */
   mark(stage: Stage): void;
+  /** What answered the question who this is. */
+  answeredBy(cache: CacheOutcome | 'connection'): void;
 }
+
+/** For those whom nobody waits for. */
+export const unwatched = { mark: () => {}, answeredBy: () => {} };
 
 export interface ExchangeFacts {
   readonly id: string;
@@ -49,6 +55,8 @@ export class Exchange implements Way {
   outgoing: Outgoing | null = null;
   /** What the client was answered with; 0 when nothing was sent. */
   status = 0;
+  /** Which memory said who this is; null when that was not asked. */
+  cache: CacheOutcome | 'connection' | null = null;
   /** Whether the upstream gave the answer, or began to. */
   answered = false;
   readonly #facts: ExchangeFacts;
@@ -83,6 +91,10 @@ export class Exchange implements Way {
     const now = this.#facts.monotonic();
     this.#timings[stages.indexOf(stage)] = now - this.#last;
     this.#last = now;
+  }
+
+  answeredBy(cache: CacheOutcome | 'connection'): void {
+    this.cache = cache;
   }
 
   bindingFor(host: string): BindingSettings | null {
@@ -135,6 +147,7 @@ export class Exchange implements Way {
   }
 
   observe(metrics: Metrics): void {
+    if (this.cache !== null) metrics.countMapping(this.cache);
     for (const [index, milliseconds] of this.#timings.entries()) {
       if (milliseconds >= 0) metrics.observeStage(stages[index] ?? 'rule', milliseconds);
     }

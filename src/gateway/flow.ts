@@ -45,13 +45,16 @@ export async function handle(exchange: Exchange, setup: Setup, steps: Steps): Pr
 export async function decide(presented: Presented, way: Way, setup: Setup, steps: Steps): Promise<Outgoing | Verdict> {
   const now = setup.clock.now();
   const earned = remembered(way.connection, presented, setup, now);
-  if (earned !== null) return earned;
+  if (earned !== null) {
+    way.answeredBy('connection');
+    return earned;
+  }
 
   const trusted = judge(presented, setup, now, steps);
   way.mark('judge');
   if (isVerdict(trusted)) return trusted;
 
-  const mapped = await map(trusted, setup, now, steps);
+  const mapped = await map(trusted, way, setup, now, steps);
   way.mark('map');
   if (isVerdict(mapped)) return mapped;
 
@@ -104,11 +107,11 @@ export function judge(presented: Presented, setup: Setup, now: Instant, steps: S
   return isVerdict(path) ? path : { presented, path };
 }
 
-async function map(trusted: Trusted, setup: Setup, now: Instant, steps: Steps): Promise<Mapped | Verdict> {
+async function map(trusted: Trusted, way: Way, setup: Setup, now: Instant, steps: Steps): Promise<Mapped | Verdict> {
   const { location } = trusted.presented.rule;
-  const anonymous: Mapped = { trusted, identity: null, cache: null };
+  const anonymous: Mapped = { trusted, identity: null };
   if (location.anonymous === 'suppressesMapping') return anonymous;
-  const mapped = await identify(trusted, setup, now, steps);
+  const mapped = await identify(trusted, way, setup, now, steps);
   if (!isVerdict(mapped)) return mapped;
   if (!fallsBack(trusted, mapped, setup)) return mapped;
   steps.note('map', 'anonymous', mapped.detail);

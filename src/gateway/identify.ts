@@ -6,16 +6,22 @@ import type { Instant } from '../base/brand.ts';
 import type { Steps } from '../base/steps.ts';
 import type { Verdict } from '../base/verdict.ts';
 import { verdict } from '../base/verdict.ts';
+import type { Way } from './exchange.ts';
 import type { Setup } from './setup.ts';
 import { trustOf } from './setup.ts';
 import type { Mapped, Trusted } from './stages.ts';
 
 /** @returns who the client is, or why that could not be said; anonymous only where the location does not map at all */
-export async function identify(trusted: Trusted, setup: Setup, now: Instant, steps: Steps): Promise<Mapped | Verdict> {
+export async function identify(
+  trusted: Trusted,
+  way: Way,
+  setup: Setup,
+  now: Instant,
+  steps: Steps,
+): Promise<Mapped | Verdict> {
   const { path, presented } = trusted;
   const { location, binding } = presented.rule;
-  if (!location.clientCertificateMapping && location.anonymous === 'fallback')
-    return { trusted, identity: null, cache: null };
+  if (!location.clientCertificateMapping && location.anonymous === 'fallback') return { trusted, identity: null };
   if (path === null) return verdict('notMapped', 'the client showed no certificate and nothing else identifies it');
   if (!location.clientCertificateMapping)
     return verdict('mappingDisabled', `mapping is off at location ${location.path}`);
@@ -27,7 +33,8 @@ export async function identify(trusted: Trusted, setup: Setup, now: Instant, ste
   const subject = { leaf, issuer: path.issuer, trustDigest: trustOf(binding, setup).store.digest };
   const answer = setup.mapper.map(subject, now, { maximumAge: location.maximumAge, fresh: steps.recording, steps });
   const { result, cache } = answer instanceof Promise ? await answer : answer;
-  return result.kind === 'mapped' ? { trusted, identity: result.identity, cache } : result.verdict;
+  way.answeredBy(cache);
+  return result.kind === 'mapped' ? { trusted, identity: result.identity } : result.verdict;
 }
 
 /**

@@ -15,7 +15,8 @@ export interface Metrics {
   /** @param milliseconds time the stage took */
   observeStage(stage: Stage, milliseconds: number): void;
   countSearch(): void;
-  countMapping(outcome: CacheOutcome): void;
+  /** `connection`: the connection itself remembered. */
+  countMapping(outcome: CacheOutcome | 'connection'): void;
   countConnection(event: ConnectionEvent): void;
   /** Prometheus text format 0.0.4. */
   text(): Promise<string>;
@@ -25,7 +26,15 @@ export interface Metrics {
 export const connectionEvents = ['accepted', 'refused', 'tlsError', 'renegotiated', 'ended'] as const;
 export type ConnectionEvent = (typeof connectionEvents)[number];
 
-const cacheOutcomes: readonly CacheOutcome[] = ['hit', 'negative', 'stale', 'miss', 'joined', 'bypass'];
+const cacheOutcomes: readonly (CacheOutcome | 'connection')[] = [
+  'connection',
+  'hit',
+  'negative',
+  'stale',
+  'miss',
+  'joined',
+  'bypass',
+];
 
 /** Read at scrape time, so that nothing has to be kept in step. */
 export interface Gauges {

@@ -6,6 +6,7 @@
 import { noSteps } from '../base/steps.ts';
 import type { Connection } from '../tls/connection.ts';
 import type { Front } from '../tls/front.ts';
+import { unwatched } from './exchange.ts';
 import { decide } from './flow.ts';
 import { earnedBy, forget } from './memory.ts';
 import type { Setup } from './setup.ts';
@@ -41,7 +42,7 @@ async function stillGood(connection: Connection, setup: Setup): Promise<boolean>
   forget(connection);
   for (const { authorised } of earned) {
     const { presented } = authorised.mapped.trusted;
-    const again = await decide(presented, { connection, mark: () => {} }, setup, noSteps);
+    const again = await decide(presented, { connection, ...unwatched }, setup, noSteps);
     if (isVerdict(again) && again.code !== 'directoryUnavailable') return false;
   }
   return true;

@@ -4,7 +4,7 @@
  */
 import type { Verdict } from '../base/verdict.ts';
 import type { FlatHeaders } from '../forward/forward-contract.ts';
-import type { CacheOutcome, MappedIdentity } from '../mapping/mapper-contract.ts';
+import type { MappedIdentity } from '../mapping/mapper-contract.ts';
 import type { BindingSettings } from '../tls/binding.ts';
 import type { Presented as PresentedChain } from '../tls/connection.ts';
 import type { TrustedPath } from '../trust/judgement.ts';
@@ -37,8 +37,6 @@ export interface Mapped {
   readonly trusted: Trusted;
   /** Null: anonymous, where the rule allows it. */
   readonly identity: MappedIdentity | null;
-  /** Null when mapping was not asked. */
-  readonly cache: CacheOutcome | null;
 }
 
 export interface Authorised {
