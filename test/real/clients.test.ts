@@ -35,6 +35,10 @@ const using =
   (request) =>
     client(request, options);
 
+const expect = ['-H', 'Expect: 100-continue'];
+const noExpect = ['-H', 'Expect:'];
+const chunked = ['-H', 'Transfer-Encoding: chunked'];
+
 await peerTest('curl', ['curl'], 'curl', async (t) => {
   const options = (...list: string[]) => using(curl, list);
   await logon(t, [
@@ -47,19 +51,23 @@ await peerTest('curl', ['curl'], 'curl', async (t) => {
   ]);
   await body(t, using(curl, []));
 
-  for (const [title, more] of [
-    ['without Expect', ['-H', 'Expect:']],
-    ['with Expect: 100-continue', ['-H', 'Expect: 100-continue']],
-    ['in chunks, without Expect', ['-H', 'Expect:', '-H', 'Transfer-Encoding: chunked']],
-    ['in chunks, with Expect', ['-H', 'Expect: 100-continue', '-H', 'Transfer-Encoding: chunked']],
+  await t.test('Expect: 100-continue is answered before the certificate is asked for', async (t) => {
+    const answer = await curl({ ...requestFor('alice', 'late'), body: pattern(40_960) }, expect);
+    t.strictSame([answer.status, answer.interim], [200, [100]]);
+    t.equal((JSON.parse(answer.body) as EchoAnswer).bodyBytes, 40_960);
+  });
+
+  for (const [title, options, interim] of [
+    ['without Expect', noExpect, []],
+    ['with Expect, which is not answered with 100', expect, []],
+    ['in chunks, without Expect', [...noExpect, ...chunked], []],
+    ['in chunks, with Expect, whose size shows too late', [...expect, ...chunked], [100]],
   ] as const)
     await t.test(`a body too large to be read before the certificate, ${title}: 413 is received`, async (t) => {
-      const answer = await curl({ ...requestFor('alice', 'late'), body: pattern(1_048_576) }, more);
-      t.equal(answer.status, 413);
+      const answer = await curl({ ...requestFor('alice', 'late'), body: pattern(1_048_576) }, options);
+      t.strictSame([answer.status, answer.interim], [413, interim]);
       t.match(answer.body, /bodyTooLarge/);
       t.match(await line(answer), { code: 'bodyTooLarge', account: null });
-      const announced = !title.startsWith('in chunks');
-      if (announced) t.strictSame(answer.interim, [], 'and not asked for');
     });
 });
 
@@ -82,9 +90,11 @@ await peerTest('openssl s_client', ['openssl'], 'openssl', async (t) => {
   await body(t, using(sClient, []));
   for (const where of ['late', 'upFront'] as const)
     await t.test(`${where}: is disconnected when it renegotiates on its own, whoever it has been`, async (t) => {
+      const before = await refusedConnections();
       const { output, remarks } = await renegotiatingClient(requestFor('alice', where));
       t.match(output, /HTTP\/1\.1 200 [^]*LAB\\\\alice/, 'it had its answer');
       t.match(remarks, /RENEGOTIATING/);
+      t.equal(await refusedConnections(), before + 1, 'by the gateway, not of its own accord');
     });
 });
 
@@ -173,6 +183,11 @@ async function askHttp2({ path, identity }: ClientRequest): Promise<ClientAnswer
   } finally {
     session.destroy();
   }
+}
+
+async function refusedConnections(): Promise<number> {
+  const metrics = await to.gateway.metrics.text();
+  return Number(/^dsmapper_connections_total\{event="refused"\} (\d+)$/m.exec(metrics)?.[1]);
 }
 
 async function both(look: (where: Where) => Promise<void>): Promise<void> {
