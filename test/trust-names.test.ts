@@ -113,6 +113,8 @@ await t.test(
       outcome(judge({ presented: [await issue('pc.c.test'), low], roots: [top] })),
       /^nameConstraints: .* certificate 2 permits/,
     );
+    const five = Array.from({ length: 5 }, (_, at) => generalName.dns(`d${at}.test`));
+    t.match(await ask({ dnsNames: ['e.test'] }, { extensions: [nameConstraints({ permitted: five })] }), /"d4\.test"$/);
     const long = Array.from({ length: 7 }, (_, at) => generalName.dns(`d${at}.test`));
     t.match(
       await ask({ dnsNames: ['e.test'] }, { extensions: [nameConstraints({ permitted: long })] }),
@@ -183,6 +185,14 @@ await t.test('name constraints: what cannot be evaluated is refused', async (t) 
     ),
     'accepted',
     'an otherName of another type is another kind',
+  );
+  t.equal(
+    await ask(
+      { extensions: [subjectAltName(false, smtpUtf8)] },
+      { extensions: [nameConstraints({ excluded: [generalName.dns('lab.test')] })] },
+    ),
+    'accepted',
+    'so is an internationalised mail address where no mail addresses are constrained',
   );
 });
 

@@ -8,6 +8,7 @@ import { createAuthority, type Authority, type Issued } from '../src/lab/authori
 import type { Judgement } from '../src/trust/judgement.ts';
 import { createSearchBudget, searchAllowances } from '../src/trust/search-budget.ts';
 import { createTrustStore } from '../src/trust/trust-store.ts';
+import type { Certificate } from '../src/x509/certificate.ts';
 import { certificateOf, judge, outcome, shapeSigned, withBrokenSignature, type Made } from './support/chains.ts';
 import { hex, octets, oid, sequence } from './support/der-shapes.ts';
 import { generalName, nameConstraints } from './support/extension-shapes.ts';
@@ -94,7 +95,10 @@ await t.test(
     t.strictSame(pathOf(judge({ presented: [bob, policy, alice, root, deep, deep], roots: [root] })), path);
     t.strictSame(pathOf(judge({ presented: [bob], roots: [root], intermediates: [issuing, policy, deep] })), path);
     t.strictSame(pathOf(judge({ presented: [bob, deep], roots: [root], intermediates: [policy] })), path);
-    t.match(outcome(judge({ presented: [bob, deep], roots: [root] })), /^chainIncomplete: certificate 1 /);
+    t.match(
+      outcome(judge({ presented: [bob, deep], roots: [root] })),
+      /^chainIncomplete: certificate 1 .* its issuer CN=Policy CA with key identifier [0-9a-f]{40} is neither configured nor presented$/,
+    );
   },
 );
 
@@ -133,6 +137,11 @@ await t.test('a self-signed end that is no anchor is an untrusted root; namesake
     outcome(judgement),
     `untrustedRoot: certificate 1 (CN=Root,O=Lab,C=US, thumbprint ${thumbprintOf(impostor)}): self-signed and not among the 1 trusted roots; ` +
       `the certificate with thumbprint ${thumbprintOf(root)} of that name has another key`,
+  );
+  const another = await createAuthority({ subject: 'C=US,O=Lab,CN=Root', key });
+  t.match(
+    outcome(judge({ presented: [issued, impostor], roots: [root, another] })),
+    /; the certificate with thumbprint [0-9a-f]{40} and 1 more of that name have another key$/,
   );
   const leaf = await createAuthority({ subject: 'CN=self', key, ca: false });
   t.match(outcome(judge({ presented: [leaf], roots: [root] })), /^untrustedRoot: certificate 0 /);
@@ -363,6 +372,22 @@ await t.test('CAs that certify each other end in a dead end (CVE-2024-0567)', as
   );
   t.equal(budget.spent('nodes'), 3);
   t.equal(budget.spent('signatureChecks'), 2);
+
+  const namesake = await createAuthority({ subject: 'CN=A', key });
+  t.match(
+    outcome(judge({ presented: [leaf, aByB, bByA, namesake], roots: [root] })),
+    /^chainIncomplete: certificate 2 \(CN=B, .* its issuer CN=A with key identifier [0-9a-f]{40} is neither/,
+    'there may be another A, whose certificate is missing',
+  );
+});
+
+await t.test('nothing is told twice', async (t) => {
+  const foreign = await createAuthority({ subject: 'CN=Foreign', key });
+  const middle = await foreign.subordinate({ subject: 'CN=Middle', key });
+  const direct = await crossSigned(foreign, issuing, 'C=US,O=Lab,CN=Issuing CA');
+  const around = await crossSigned(middle, issuing, 'C=US,O=Lab,CN=Issuing CA');
+  const judgement = judge({ presented: [alice, direct, around, middle, foreign], roots: [root] });
+  t.strictSame(codesOf(judgement), ['2 untrustedRoot'], 'although the root was reached at position 3 as well');
 });
 
 await t.test('budget: a mesh of ten cross-signed CAs ends by the certificates tried', async (t) => {
@@ -374,7 +399,11 @@ await t.test('budget: a mesh of ten cross-signed CAs ends by the certificates tr
   const leaf = await mesh[0]?.issue({ subject: 'CN=bob', key });
   if (leaf === undefined) throw new Error('no leaf');
   const budget = createSearchBudget();
-  const judgement = judge({ presented: [leaf, ...links], roots: [root], budget });
+  const store = createTrustStore([certificateOf(root)], []);
+  let lookups = 0;
+  const issuers = { issuersOf: (child: Certificate) => ((lookups += 1), store.issuers.issuersOf(child)) };
+  const judgement = judge({ presented: [leaf, ...links], store: { ...store, issuers }, budget });
+  t.ok(lookups <= 1 + links.length, 'candidates of each certificate were looked up once');
   t.match(
     outcome(judgement),
     /^searchExhausted: the search for a path ended after 1000 certificates were tried in a path/,
@@ -394,6 +423,16 @@ await t.test("budget: a crowd of CAs with the issuer's name ends by signature ch
   t.equal(outcome(judgement), 'searchExhausted: the search for a path ended after 100 signature checks');
   t.equal(budget.spent('signatureChecks'), searchAllowances.signatureChecks + 1);
   t.equal(budget.spent('nodes'), 1);
+
+  const rollover = await root.issue({ subject: 'C=US,O=Lab,CN=Root', key });
+  const namesakes = await Promise.all(
+    Array.from({ length: 100 }, () => root.issue({ subject: 'C=US,O=Lab,CN=Root', ca: true, key })),
+  );
+  t.strictSame(
+    judge({ presented: [rollover, ...namesakes], roots: [issuing] }).deadEnds,
+    [],
+    'not even whether it is a root',
+  );
 });
 
 await t.test('budget: many complete paths that fail end by their number, and the first failure is told', async (t) => {

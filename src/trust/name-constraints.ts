@@ -36,17 +36,16 @@ export interface NameFault {
   readonly detail: string;
 }
 
-/** @param path leaf first, anchor last; the anchor's own names meet no constraint */
+/** @param path leaf first, anchor last; the anchor's own names meet no constraint, because there is none above it */
 export function findNameFault(path: readonly Certificate[], budget: SearchBudget): NameFault | null {
   const limits: Limit[] = [];
   for (let depth = path.length - 1; depth >= 0; depth -= 1) {
     const certificate = path[depth];
     if (certificate === undefined) break;
     // 6.1.3 (b): a CA's key-rollover certificate carries the CA's own name, which its constraints need not hold.
-    const exempt = depth === path.length - 1 || (depth > 0 && isSelfIssued(certificate));
+    const exempt = depth > 0 && isSelfIssued(certificate);
     const fault = limits.length === 0 || exempt ? null : findOutside(certificate, limits, budget);
     if (fault !== null) return { depth, ...fault };
-    if (depth === 0) break;
     const added = limitsOf(certificate, depth);
     for (const { subtrees, side } of added)
       for (const kind of kinds) {
