@@ -9,10 +9,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { createAuthority } from '../../src/lab/authority.ts';
-import { domainDn, generalizedTime } from '../../src/lab/directory-entries.ts';
-import { ldifLine, ldifLines } from './ldif.ts';
 import { accepts, type Daemon, listening, run, startDaemon } from './processes.ts';
 import { findProgram, peerTest } from './real-peers.ts';
+import { domain, ntAuthLdif, type SambaUser, suffix, userDn, userLdif } from './samba-accounts.ts';
 
 export const sambaPackages = 'samba samba-ad-provision samba-dsdb-modules ldb-tools gcc libc6-dev';
 const programs = ['samba', 'ldbmodify', 'ldbsearch', 'cc'];
@@ -22,27 +21,8 @@ const support = fileURLToPath(new URL('samba/', import.meta.url));
 export const sambaTest = (name: string, body: Parameters<typeof peerTest>[3]): Promise<void> =>
   peerTest(name, programs, sambaPackages, body);
 
-export interface SambaUser {
-  /** Common name and sAMAccountName. */
-  readonly name: string;
-  readonly kind?: 'user' | 'computer';
-  /** Null: none. */
-  readonly upn?: string | null;
-  readonly altSecurityIdentities?: readonly string[];
-  readonly disabled?: boolean;
-  /** Locked out from now on, for as long as the policy of the domain says. */
-  readonly locked?: boolean;
-  readonly expires?: Date;
-  readonly whenCreated?: Date;
-  readonly password?: string;
-  /** Relative to the domain; CN=Users or CN=Computers unless given. */
-  readonly container?: string;
-  /** Further attributes, text or octets. */
-  readonly attributes?: Readonly<Record<string, readonly (string | Buffer)[]>>;
-}
-
 export interface SambaOptions {
-  /** DER; absent: no NTAuthCertificates object, as in a fresh forest. */
+  /** DER; absent: no NTAuthCertificates object, as in a fresh forest; empty: one value that is no certificate. */
   readonly ntAuth?: readonly Buffer[];
   readonly users?: readonly SambaUser[];
   /** Applied after the users, with the rights of the system. */
@@ -78,12 +58,9 @@ export interface Samba {
   stop(): Promise<void>;
 }
 
-const domain = 'lab.example.test';
 const netbiosName = 'LAB';
-const suffix = domainDn(domain);
 const bindAccount = 'dsmapper-reader';
 const bindPassword = 'Reads-all-writes-0';
-const pkiServices = `CN=Public Key Services,CN=Services,CN=Configuration,${suffix}`;
 
 /** @param t ends the server with the test */
 export async function startSamba(
@@ -129,7 +106,7 @@ export async function startSamba(
     caPem,
     modify: (ldif) => modify(conf, ldif),
     async addUser(user) {
-      const dn = dnOf(user);
+      const dn = userDn(user);
       await modify(conf, userLdif(user));
       return { dn, sid: (await read(conf, dn, 'objectSid'))[0] ?? '' };
     },
@@ -292,45 +269,6 @@ async function read(conf: string, dn: string, attribute: string): Promise<readon
   );
 }
 
-function dnOf(user: SambaUser): string {
-  const container = user.container ?? (user.kind === 'computer' ? 'CN=Computers' : 'CN=Users');
-  return `CN=${user.name},${container},${suffix}`;
-}
-
-function userLdif(user: SambaUser): string {
-  const computer = user.kind === 'computer';
-  const control = (computer ? 4096 : 512) | (user.disabled === true ? 2 : 0) | (user.password === undefined ? 0x20 : 0);
-  const upn = user.upn === undefined && !computer ? `${user.name}@${domain}` : (user.upn ?? null);
-  const fileTime = (date: Date) => (BigInt(date.getTime()) * 10_000n + 116_444_736_000_000_000n).toString();
-  const dn = dnOf(user);
-  const attributes: Record<string, readonly (string | Buffer)[]> = {
-    objectClass: [computer ? 'computer' : 'user'],
-    sAMAccountName: [computer ? `${user.name}$` : user.name],
-    userAccountControl: [String(control)],
-    userPrincipalName: upn === null ? [] : [upn],
-    altSecurityIdentities: user.altSecurityIdentities ?? [],
-    accountExpires: user.expires === undefined ? [] : [fileTime(user.expires)],
-    unicodePwd: user.password === undefined ? [] : [Buffer.from(`"${user.password}"`, 'utf16le')],
-    ...user.attributes,
-  };
-  const changes: Record<string, string> = {};
-  if (user.whenCreated !== undefined) changes['whenCreated'] = generalizedTime(user.whenCreated);
-  if (user.locked === true) changes['lockoutTime'] = fileTime(new Date());
-  return [
-    `${ldifLine('dn', dn)}\nchangetype: add\n${ldifLines(attributes)}`,
-    ...Object.entries(changes).map(
-      ([name, value]) => `${ldifLine('dn', dn)}\nchangetype: modify\nreplace: ${name}\n${ldifLine(name, value)}\n`,
-    ),
-  ].join('\n');
-}
-
-function ntAuthLdif(certificates: readonly Buffer[]): string {
-  return `dn: CN=NTAuthCertificates,${pkiServices}\nchangetype: add\n${ldifLines({
-    objectClass: ['certificationAuthority'],
-    cACertificate: certificates.length === 0 ? [Buffer.alloc(1)] : certificates,
-    authorityRevocationList: [Buffer.alloc(1)],
-    certificateRevocationList: [Buffer.alloc(1)],
-  })}`;
-}
-
 const templateLdif = userLdif({ name: bindAccount, password: bindPassword });
+
+export type { SambaUser };
