@@ -92,7 +92,6 @@ class Exchange implements Dispatcher.DispatchHandler, Waiter {
   #controller: Dispatcher.DispatchController | null = null;
   #stage: 'asking' | 'answering' | 'answered' | 'settled' = 'asking';
   #heard = false;
-  #again = false;
   #refusal: Verdict | null = null;
   #interim = 0;
   #status = 0;
@@ -176,7 +175,6 @@ class Exchange implements Dispatcher.DispatchHandler, Waiter {
 
   onResponseError(_: unknown, error: Error): void {
     if (this.#mayTryAgain(error)) {
-      this.#again = true;
       this.#controller = null;
       queueMicrotask(() => this.#tryAgain());
       return;
@@ -232,8 +230,8 @@ class Exchange implements Dispatcher.DispatchHandler, Waiter {
   #pass(controller: Dispatcher.DispatchController, status: number, raw: RawHeaders): void {
     const { request, response, upstream } = this.#input;
     this.#interim += 1;
-    if (status < 100 || this.#interim > maximumInterim) {
-      this.#breakOff(verdict('upstreamFailed', `${upstream.origin}: ${status} is one interim answer too many`));
+    if (this.#interim > maximumInterim) {
+      this.#breakOff(verdict('upstreamFailed', `${upstream.origin}: more than ${maximumInterim} interim answers`));
       return;
     }
     if (status !== 103 || !takesInterim(request, response)) return;
@@ -246,11 +244,10 @@ class Exchange implements Dispatcher.DispatchHandler, Waiter {
 
   /**
    * A kept connection may be closed by the upstream in the moment it is used again. What changes nothing and has no body
-   * may be sent once more then (RFC 9110 section 9.2.2).
+   * may be sent once more then (RFC 9110 section 9.2.2); the connection it gets is fresh, so that is the last time.
    */
   #mayTryAgain(error: Error): boolean {
     return (
-      !this.#again &&
       !this.#heard &&
       this.#stage === 'asking' &&
       this.#refusal === null &&

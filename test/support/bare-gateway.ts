@@ -99,7 +99,11 @@ export async function startBareGateway(options: BareOptions): Promise<BareGatewa
   const listener = (request: unknown, response: unknown) => {
     void handle(request as Parameters<typeof handle>[0], response as ClientResponse);
   };
-  const h1 = http.createServer(listener).on('checkContinue', listener).on('checkExpectation', listener);
+  // No time-outs of its own: what ends a connection is what is tested.
+  const h1 = http
+    .createServer({ keepAliveTimeout: 0, requestTimeout: 0, headersTimeout: 0 }, listener)
+    .on('checkContinue', listener)
+    .on('checkExpectation', listener);
   const h2 = http2.createServer(listener).on('checkContinue', listener).on('checkExpectation', listener);
   for (const server of [h1, h2]) {
     server.on('connection', (socket: net.Socket) => {
