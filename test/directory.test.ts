@@ -11,7 +11,8 @@ import { parseAccount } from '../src/directory/account.ts';
 import { backoffDelay } from '../src/directory/backoff.ts';
 import { createBindGate } from '../src/directory/bind-gate.ts';
 import type { DirectorySearch } from '../src/directory/connection.ts';
-import type { Assertion, Directory, Located } from '../src/directory/directory.ts';
+import { Controller } from '../src/directory/controller.ts';
+import type { Assertion, Directory, Located, SearchRecord } from '../src/directory/directory.ts';
 import { dnOfDomain, domainOfDn, sameDn } from '../src/directory/dn.ts';
 import { parseEndpoint } from '../src/directory/endpoint.ts';
 import { normaliseEntry, valuesOf, type DirectoryEntry as ReadEntry } from '../src/directory/entry.ts';
@@ -742,6 +743,67 @@ await t.test('one connection', async (t) => {
     const lost = deaf.search(search('a'), patience);
     await deaf.close();
     t.match(await lost, { kind: 'lost' });
+    // Nobody reads: the goodbye never leaves our buffers.
+    const paused = await startScript(t, { search: (_request, { socket }) => socket.pause() === socket });
+    const stuck = await openOne(t, paused.url);
+    const searches = [1, 2].map(() => stuck.search(search(Buffer.alloc(12_000_000)), patience));
+    await stuck.close();
+    t.match(await Promise.all(searches), [{ kind: 'lost' }, { kind: 'lost' }]);
+  });
+});
+
+await t.test('one controller', async (t) => {
+  const controllerFor = async (t: LabTest, url: string, maximumQueue: number): Promise<Controller> => {
+    const controller = new Controller({
+      endpoint: parseEndpoint(url),
+      certificateAuthorities: [authority.cert],
+      gate: createBindGate(bind.dn, bind.password),
+      connectTimeout: patience,
+      searchTimeout: patience,
+      connections: 2,
+      maximumQueue,
+      monotonic: () => performance.now(),
+      random: () => 0,
+      greet: () => Promise.resolve(null),
+      onSearch: () => {},
+    });
+    t.teardown(() => controller.close());
+    await controller.settled;
+    return controller;
+  };
+  const request: DirectorySearch = { base, scope: 'sub', filter: equalTo('cn', 'x'), attributes: ['cn'], sizeLimit: 0 };
+
+  await t.test(
+    'carries four searches a connection, holds as many as it may, and refuses the next at once',
+    async (t) => {
+      const server = await startDc(t, []);
+      const controller = await controllerFor(t, server.url, 3);
+      server.faults.hold = true;
+      const start = server.searches;
+      const first = Array.from({ length: 7 }, () => controller.search(request, patience, []));
+      // The last of these travel when the second connection is there.
+      await server.reached(start + 7);
+      first.push(...Array.from({ length: 4 }, () => controller.search(request, patience, [])));
+      t.match(await controller.search(request, patience, []), { kind: 'unanswered', reason: /3 searches waiting/ });
+      await server.reached(start + 8);
+      server.faults.hold = false;
+      for (const answer of await Promise.all(first)) t.equal(answer.kind, 'entries');
+      t.equal(server.searches - start, 11);
+    },
+  );
+
+  await t.test('a search whose caller has left is not tried again', async (t) => {
+    const server = await startDc(t, []);
+    const controller = await controllerFor(t, server.url, 3);
+    server.faults.hold = true;
+    const records: SearchRecord[] = [];
+    t.match(await controller.search(request, 20 as Millis, records), { kind: 'unanswered', reason: /20 ms/ });
+    await server.stop();
+    await until(() => records.length > 0);
+    server.faults.hold = false;
+    await server.start();
+    await until(async () => (await controller.search(request, patience, [])).kind === 'entries');
+    t.equal(records.length, 1);
   });
 });
 

@@ -25,7 +25,7 @@ export interface BatchSettings {
 
 export interface Batcher {
   /**
-   * Never rejects; settles by `deadline`.
+   * Never rejects; settles by `deadline`, or 20 ms later when nothing further down had a reason to give.
    * @param deadline monotonic milliseconds
    * @param records receives the searches that this lookup travelled in
    */
@@ -38,6 +38,8 @@ interface Lookup {
   readonly records: SearchRecord[];
   settle(findings: Findings): void;
 }
+
+const grace = 20;
 
 export function createBatcher(place: SearchPlace, settings: BatchSettings): Batcher {
   const waiting = new Set<Lookup>();
@@ -85,8 +87,11 @@ export function createBatcher(place: SearchPlace, settings: BatchSettings): Batc
         },
       };
       const timer = setTimeout(
-        () => lookup.settle({ kind: 'unknown', reason: `${place.group.name} did not answer in time` }),
-        deadline - settings.monotonic(),
+        () => {
+          const late = waiting.has(lookup) ? 'has too much to do to be asked' : 'did not answer';
+          lookup.settle({ kind: 'unknown', reason: `${place.group.name} ${late} in time` });
+        },
+        deadline - settings.monotonic() + grace,
       );
       waiting.add(lookup);
       schedule();

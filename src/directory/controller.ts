@@ -56,9 +56,11 @@ export class Controller {
     return this.#pool.state;
   }
 
-  /** Why it is not up; empty when it is. */
+  /** Why it is not up; when it is: empty, or what will take it down. */
   get reason(): string {
-    return this.#pool.reason;
+    const { refusal } = this.#settings.gate;
+    if (this.state !== 'up' || refusal === null) return this.#pool.reason;
+    return `it answers on connections opened before, but opens no more: ${refusal}`;
   }
 
   /** True while it is up as far as we know, but has left somebody waiting and not said a word since. */

@@ -41,7 +41,7 @@ export interface DomainNames {
   /** DNS name, lower case. */
   readonly dnsName: string;
   readonly netbiosName: string;
-  /** The DNS name of each domain, and uPNSuffixes of the forest, lower case: who may stand behind the `@`. */
+  /** The domain's own DNS name and uPNSuffixes of the forest, lower case: what may stand behind the `@` of its accounts. */
   readonly upnSuffixes: readonly string[];
 }
 
@@ -61,10 +61,12 @@ export interface Directory {
 }
 
 export interface ControllerHealth {
+  /** DNS name of the domain, or `globalCatalog`. */
   readonly domain: string;
   readonly url: string;
+  /** `refused`: the server does not take the bind account, and is not asked again until somebody says so. */
   readonly state: 'up' | 'down' | 'refused';
-  /** Why it is not up; empty when it is. */
+  /** Why it is not up; when it is: empty, or what will take it down. */
   readonly reason: string;
 }
 
@@ -84,7 +86,7 @@ export interface DomainSettings {
 
 export interface DirectorySettings {
   readonly domains: readonly DomainSettings[];
-  /** `ldaps://host:3269`; empty: each domain is searched at its own controllers. */
+  /** `ldaps://host:3269`, bound as in the first domain; empty: each domain is searched at its own controllers. */
   readonly globalCatalog: readonly string[];
   /** PEM texts of CAs that the servers' certificates must chain to; empty: Node's default roots. */
   readonly certificateAuthorities: readonly string[];
