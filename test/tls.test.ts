@@ -437,7 +437,8 @@ await t.test('TLS options', async (t) => {
     t.throws(() => tlsOptionsOf({ ...base, disableTls12: true, clientCertificate: 'late' }), {
       code: 'binding-protocols',
     });
-    t.throws(() => tlsOptionsOf({ ...base, certificate: null }), { code: 'binding-certificate' });
+    for (const certificate of [null, { cert: '', key: 'key' }, { cert: 'cert', key: '' }])
+      t.throws(() => tlsOptionsOf({ ...base, certificate }), { code: 'binding-certificate' });
     t.end();
   });
 });
@@ -490,7 +491,7 @@ function https(name: string, endpoint: Endpoint): BindingSettings {
   return {
     name,
     endpoint,
-    certificate: { cert: '', key: '' },
+    certificate: { cert: 'cert', key: 'key' },
     dsMapperUsage: true,
     clientCertificate: 'upFront',
     disableHttp2: false,

@@ -43,7 +43,7 @@ export interface ServerContext extends RequestSink {
   claim(socket: TLSSocket): LiveConnection | null;
   /** The handshake failed, or the client spoke something else. */
   handshakeFailed(binding: BindingSettings, error: unknown, socket: Duplex): void;
-  /** A client pipelined more requests than may be in flight. */
+  /** A client has more requests in flight than it may; the connection is about to be destroyed. */
   flooded(connection: LiveConnection): void;
 }
 
@@ -60,9 +60,8 @@ export function createBindingServer(binding: BindingSettings, context: ServerCon
   const { limits } = context;
   const server: AnyServer & HttpKnobs = openServer(binding, context);
   server.timeout = limits.idleTimeout;
-  // One more than allowed, so that too many can be told from just enough: Node drops the rest silently.
-  server.maxHeadersCount = limits.maximumHeaderCount + 1;
-  server.maxRequestsPerSocket = limits.maximumRequestsPerConnection;
+  // More make a parser error (older Nodes dropped them silently); trailers have the same limit.
+  server.maxHeadersCount = limits.maximumHeaderCount;
   serveRequests(server, binding, context);
   // Without it Node's header and request time-outs never run: nobody calls listen().
   server.emit('listening');
@@ -105,7 +104,6 @@ type AnyServer = HttpServer | HttpsServer | Http2SecureServer;
 interface HttpKnobs {
   timeout?: number;
   maxHeadersCount?: number | null;
-  maxRequestsPerSocket?: number | null;
   shouldUpgradeCallback?: (request: IncomingMessage) => boolean;
 }
 
@@ -142,6 +140,8 @@ function claimFirst(server: HttpsServer | Http2SecureServer, context: ServerCont
 
 function serveRequests(server: EventEmitter & HttpKnobs, binding: BindingSettings, context: ServerContext): void {
   const { limits } = context;
+  // Not by Node's maxRequestsPerSocket, which announces the end of the connection and leaves it open.
+  const maximumRequests = limits.maximumRequestsPerConnection;
 
   function deliver(request: FrontRequest, response: FrontResponse): void {
     if (request instanceof Http2ServerRequest) {
@@ -159,12 +159,12 @@ function serveRequests(server: EventEmitter & HttpKnobs, binding: BindingSetting
       return;
     }
     carry(request, connection);
-    connection.begin(response);
+    // Behind an Upgrade that is not taken, Node's parser loses pipelined bytes and swallows errors.
+    const last = request.headers.upgrade !== undefined || connection.requests + 1 === maximumRequests;
+    connection.begin(response, last);
     if (connection.pending > limits.maximumStreams) {
       context.flooded(connection);
       connection.end('atOnce');
-    } else if (request.rawHeaders.length > 2 * limits.maximumHeaderCount) {
-      response.writeHead(431, { Connection: 'close', 'Content-Length': 0 }).end();
     } else context.handler(request, response);
   }
 
@@ -177,8 +177,7 @@ function serveRequests(server: EventEmitter & HttpKnobs, binding: BindingSetting
     context.upgrade !== undefined &&
     request.headers['content-length'] === undefined &&
     request.headers['transfer-encoding'] === undefined &&
-    carriedBy(request.socket)?.pending === 0 &&
-    request.rawHeaders.length <= 2 * limits.maximumHeaderCount;
+    carriedBy(request.socket)?.pending === 0;
   server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => {
     const connection = carriedBy(socket);
     if (connection === null || context.upgrade === undefined) socket.destroy();
@@ -197,7 +196,7 @@ function serveRequests(server: EventEmitter & HttpKnobs, binding: BindingSetting
     else {
       carry(session, connection);
       connection.session = session;
-      guardSession(session, limits);
+      guardSession(session, limits, () => context.flooded(connection));
     }
   });
   server.on('timeout', (idle: Socket | ServerHttp2Session) => void idle.destroy());

@@ -31,7 +31,7 @@ export function http2OptionsOf(limits: ConnectionLimits): SecureServerOptions {
     maxSettings: 32,
     maxSessionInvalidFrames: 100,
     maxSessionRejectedStreams: 100,
-    // CVE-2023-44487: streams opened and reset at once. A burst of twice what may be open, then a slow refill.
+    // CVE-2023-44487, over a longer time than `http2-guard.ts` sees: a burst, then a slow refill.
     streamResetBurst: 2 * limits.maximumStreams,
     streamResetRate: Math.max(1, Math.ceil(limits.maximumStreams / 4)),
     settings: {

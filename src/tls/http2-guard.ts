@@ -6,9 +6,12 @@ import { constants } from 'node:http2';
 import type { ServerHttp2Session, ServerHttp2Stream } from 'node:http2';
 import type { ConnectionLimits } from './binding.ts';
 
-export function guardSession(session: ServerHttp2Session, limits: ConnectionLimits): void {
+/** @param flooded told before a session is destroyed because its client opens streams faster than they can close */
+export function guardSession(session: ServerHttp2Session, limits: ConnectionLimits, flooded: () => void): void {
   let open = 0;
   let requests = 0;
+  /** Streams opened in this turn of the event loop. */
+  let openedNow = 0;
   // PINGs, SETTINGS and half a header block keep Node's own idle timer alive; only requests count here.
   let idle = closeAfter(limits.headersTimeout);
 
@@ -20,6 +23,15 @@ export function guardSession(session: ServerHttp2Session, limits: ConnectionLimi
     open += 1;
     requests += 1;
     clearTimeout(idle);
+    // CVE-2023-44487: nghttp2 acts on resets only between two reads, and one read holds hundreds of streams. Without
+    // resetting, a client cannot open more than its maximum before it has seen an answer, that is in one turn.
+    if (openedNow === 0) setImmediate(() => (openedNow = 0));
+    openedNow += 1;
+    if (openedNow > 2 * limits.maximumStreams) {
+      flooded();
+      session.destroy(undefined, constants.NGHTTP2_ENHANCE_YOUR_CALM);
+      return;
+    }
     stream.once('close', () => {
       open -= 1;
       if (open === 0 && !session.destroyed) idle = closeAfter(limits.keepAliveTimeout);

@@ -67,6 +67,7 @@ export class LiveConnection implements Connection {
   readonly #handshakes: HandshakeWatch | null;
   /** HTTP/1 responses not finished yet, oldest first. */
   readonly #responses = new Set<ServerResponse>();
+  #requests = 0;
   #tunnel = false;
   #ending = false;
 
@@ -107,14 +108,20 @@ export class LiveConnection implements Connection {
     return this.#handshakes.ask(timeout);
   }
 
-  /** Counts a request in until its response is done. */
-  begin(response: ServerResponse): void {
+  /** Counts a request in until its response is done. @param last whether no other may follow it */
+  begin(response: ServerResponse, last: boolean): void {
+    this.#requests += 1;
     this.#responses.add(response);
-    if (this.#ending) response.shouldKeepAlive = false;
+    if (last || this.#ending) response.shouldKeepAlive = false;
     response.once('close', () => {
       this.#responses.delete(response);
       if (this.#ending) this.#endWhenIdle();
     });
+  }
+
+  /** HTTP/1 requests so far. */
+  get requests(): number {
+    return this.#requests;
   }
 
   /** HTTP/1 requests without a finished response. */

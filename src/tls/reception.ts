@@ -33,8 +33,8 @@ export type RefusalReason =
   | 'handshakeTimeout'
   /** The client started a renegotiation. */
   | 'foreignHandshake'
-  /** More requests pipelined than may be in flight. */
-  | 'tooManyPipelined';
+  /** More requests pipelined, or streams opened and reset, than may be in flight. */
+  | 'tooManyInFlight';
 
 /** Null where it is not known (any more). */
 export interface Remote {
@@ -191,7 +191,7 @@ export function createReception(options: ReceptionOptions): Reception {
     claim,
     connections,
     sockets,
-    flooded: (connection) => refuse('tooManyPipelined', connection, connection.binding),
+    flooded: (connection) => refuse('tooManyInFlight', connection, connection.binding),
     handshakeFailed(binding, error, socket) {
       const ends = 'remoteAddress' in socket ? endsOf(socket as Socket) : null;
       const remote = { address: ends?.remoteAddress ?? null, port: ends?.remotePort ?? null, binding: binding.name };

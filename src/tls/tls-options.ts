@@ -72,7 +72,9 @@ function secureOptionsOf(binding: BindingSettings): number {
 }
 
 function certificateOf({ name, certificate }: BindingSettings): SecureContextOptions {
-  if (certificate === null)
+  // Node takes empty text for "none" and would open a server that refuses every handshake.
+  const empty = certificate === null || ('cert' in certificate && (certificate.cert === '' || certificate.key === ''));
+  if (empty)
     throw new Failure(`binding ${name} has no server certificate`, {
       code: 'binding-certificate',
       hint: 'give the binding a certificate, or serve it as plain http',

@@ -39,11 +39,12 @@ async function makePki(): Promise<TestPki> {
   const root = await createAuthority({ subject: 'CN=Root' });
   const issuing = await root.subordinate({ subject: 'CN=Issuing' });
   const serverAuth = { extendedKeyUsage: ['1.3.6.1.5.5.7.3.1'], dnsNames: ['a.test', 'b.test'] };
+  const server = await root.issue({ subject: 'CN=server', ...serverAuth });
   const foreign = await createAuthority({ subject: 'CN=Foreign' });
   return {
     root,
     issuing,
-    server: await root.issue({ subject: 'CN=server', ...serverAuth }),
+    server: { cert: server.cert, key: server.key },
     alice: await issuing.issue({ subject: 'CN=alice' }),
     mallory: await foreign.issue({ subject: 'CN=alice' }),
   };
@@ -142,15 +143,18 @@ function createMemory(): { memory: FrontMemory; events: FrontOptions['events'] }
     tlsErrors: [],
     acceptErrors: [],
     until: (condition) =>
-      new Promise((resolve) => {
-        const look = () => {
-          if (!condition()) return;
-          waiting.delete(look);
-          resolve();
-        };
-        waiting.add(look);
-        look();
-      }),
+      inTime(
+        'an event of the front',
+        new Promise((resolve) => {
+          const look = () => {
+            if (!condition()) return;
+            waiting.delete(look);
+            resolve();
+          };
+          waiting.add(look);
+          look();
+        }),
+      ),
   };
   function note<T>(list: T[], item: T): void {
     list.push(item);
@@ -239,10 +243,12 @@ export interface Talk<S extends Duplex = Duplex> {
   send(text: string | Buffer): void;
   /** The next answer; null when the connection ends before it is whole. */
   next(): Promise<Answer | null>;
+  /** Everything received so far. */
+  bytes(): Buffer;
   /** Sends a GET and reads its answer's JSON; null when the connection ends instead. */
   get(path: string): Promise<Described | null>;
   /** Resolves when the connection is closed, however. */
-  readonly closed: Promise<void>;
+  closed(): Promise<void>;
 }
 
 export async function talkTls(port: number, options: ConnectionOptions = {}): Promise<Talk<TLSSocket>> {
@@ -258,10 +264,12 @@ export async function talkTcp(port: number, host = '127.0.0.1'): Promise<Talk<So
 }
 
 export function talk<S extends Duplex>(socket: S): Talk<S> {
+  const pieces: Buffer[] = [];
   let received = '';
   let over = false;
   let wake = () => {};
   socket.on('data', (chunk: Buffer) => {
+    pieces.push(chunk);
     received += chunk.toString('latin1');
     wake();
   });
@@ -283,20 +291,43 @@ export function talk<S extends Duplex>(socket: S): Talk<S> {
         return parsed.answer;
       }
       if (over) return null;
-      await new Promise<void>((resolve) => (wake = resolve));
+      await inTime('an answer', new Promise<void>((resolve) => (wake = resolve)));
     }
   }
   return {
     socket,
     send: (text) => void socket.write(text),
+    bytes: () => Buffer.concat(pieces),
     next,
     async get(path) {
       socket.write(getRequest(path));
       const answer = await next();
       return answer === null ? null : (JSON.parse(answer.body) as Described);
     },
-    closed,
+    closed: () => inTime('the end of a connection', closed),
   };
+}
+
+/** Lets a test fail instead of hang. */
+export async function inTime<T>(what: string, promise: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`waited in vain for ${what}`)), 20_000);
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Looks again on each turn of the event loop. */
+export async function untilTrue(condition: () => boolean): Promise<void> {
+  const start = performance.now();
+  while (!condition()) {
+    if (performance.now() - start > 20_000) throw new Error('waited in vain for a condition');
+    await new Promise(setImmediate);
+  }
 }
 
 export function getRequest(path: string, ...headers: readonly string[]): string {
