@@ -1,6 +1,7 @@
 /**
  * A lab and a gateway of their own for a test file, from a real configuration text, with everything ended when the test ends.
  */
+import { randomInt } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import http from 'node:http';
 import https from 'node:https';
@@ -44,13 +45,13 @@ export interface TestGatewayOptions {
   readonly facilities?: Partial<GatewayFacilities>;
 }
 
-/** Ports are chosen by the system: `ports` holds the real ones. */
+/** Ports are free ones: `ports` holds them. */
 export async function testGateway(t: Test, options: TestGatewayOptions = {}): Promise<TestGateway> {
   const folder = await mkdtemp(join(tmpdir(), 'dsmapper-test-'));
   t.teardown(() => rm(folder, { recursive: true, force: true }));
   const lab = options.lab ?? (await testLab(t));
   const ports = { late: await freePort(), upFront: await freePort(), http: await freePort(), admin: await freePort() };
-  const yaml = labConfiguration(lab, ports, folder).replace('log: { file: access.log }', 'log: { file: "-" }');
+  const yaml = labConfiguration(lab, ports, folder).replace('log: { file: "access.log" }', 'log: { file: "-" }');
   await writeFile(join(folder, 'ldap-password'), labBind.password);
   await writeFile(join(folder, 'dsmapper.yaml'), options.configure?.(yaml) ?? yaml);
   const { settings } = await loadConfiguration(
@@ -174,14 +175,18 @@ function memoryLog() {
   return { ...log, lines, logged };
 }
 
+/**
+ * A port that is free now, and that the system gives to nobody until the gateway has it: below those that it chooses for others
+ * (32768 on Linux, 49152 elsewhere).
+ */
 function freePort(): Promise<number> {
+  const port = randomInt(10_000, 32_768);
   return new Promise((resolve, reject) => {
     const server = http.createServer();
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      const port = typeof address === 'object' && address !== null ? address.port : 0;
-      server.close(() => resolve(port));
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      if (error.code === 'EADDRINUSE') resolve(freePort());
+      else reject(error);
     });
+    server.listen(port, '127.0.0.1', () => server.close(() => resolve(port)));
   });
 }
