@@ -10,6 +10,7 @@ import type { Verdict } from '../base/verdict.ts';
 import { verdict } from '../base/verdict.ts';
 import { unwatched } from '../gateway/exchange.ts';
 import { decide, demand, judge } from '../gateway/flow.ts';
+import { hostOf } from '../gateway/authority.ts';
 import { looksAtCertificates, ruleAt } from '../gateway/rule.ts';
 import type { Setup } from '../gateway/setup.ts';
 import type { Outgoing, Rule } from '../gateway/stages.ts';
@@ -123,7 +124,10 @@ function ruleFor(question: Question, setup: Setup): Rule | Verdict {
     const known = bindings.map(({ name }) => name).join(', ');
     return verdict('unknownHost', `there is no binding ${question.binding ?? 'with TLS'}; there are ${known}`);
   }
-  const host = question.host ?? (binding.endpoint.kind === 'host' ? binding.endpoint.host : 'localhost');
+  if (binding.certificate === null)
+    return verdict('sslRequired', `binding ${binding.name} is plain http: no certificate can be shown there`);
+  const host = hostOf(question.host ?? (binding.endpoint.kind === 'host' ? binding.endpoint.host : 'localhost'));
+  if (host === null) return verdict('hostMismatch', 'the host is not a host name or address');
   return ruleAt(binding, host, question.path, setup);
 }
 

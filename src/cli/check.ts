@@ -3,6 +3,7 @@
  * does not answer.
  */
 import { systemClock } from '../base/clock.ts';
+import { Failure } from '../base/failure.ts';
 import { describeRules, rulesText } from '../config/describe.ts';
 import { createMetrics, silentGauges } from '../gateway/metrics.ts';
 import type { Settings } from '../gateway/settings.ts';
@@ -22,6 +23,8 @@ export interface CheckOptions {
 export interface Contact {
   readonly what: string;
   readonly answers: boolean;
+  /** It answers, and what it says keeps the gateway from working. */
+  readonly finding: boolean;
   readonly detail: string;
 }
 
@@ -30,7 +33,20 @@ export async function check(options: CheckOptions): Promise<ExitCode> {
   const contacts = options.offline === true ? [] : await contactAll(settings);
   if (options.json === true) terminal.json({ source: settings.source, ...describeRules(settings), contacts });
   else report(settings, contacts);
-  return contacts.every(({ answers }) => answers) ? 0 : 3;
+  const [silent] = contacts.filter(({ answers }) => !answers);
+  if (silent !== undefined)
+    throw new Failure(`${silent.what} does not answer as it should: ${silent.detail}`, {
+      code: 'not-reached',
+      hint: hintFor(silent.detail),
+      exitCode: 3,
+    });
+  return contacts.some(({ finding }) => finding) ? 1 : 0;
+}
+
+function hintFor(detail: string): string {
+  return /credential|bind/i.test(detail)
+    ? 'check dn and password under directory.domains[].bind'
+    : 'check its address, the network and that it runs; --offline checks the file alone';
 }
 
 async function contactAll(settings: Settings): Promise<readonly Contact[]> {
@@ -60,12 +76,14 @@ async function contactDirectory({ directory, settings }: Setup): Promise<readonl
     ...controllers.map(({ domain, url, state, reason }) => ({
       what: `controller ${url} of ${domain}`,
       answers: state === 'up',
+      finding: false,
       detail: state === 'up' ? 'up' : reason,
     })),
-    { what: 'domains of the forest', answers: domains.kind === 'read', detail: names },
+    { what: 'domains of the forest', answers: domains.kind === 'read', finding: false, detail: names },
     {
       what: 'NTAuth',
       answers: ntAuth.kind === 'read',
+      finding: empty,
       detail: empty
         ? `${issuers}: nobody can be mapped; publish the issuing CA (certutil -dspublish NTAuthCA)`
         : issuers,
@@ -77,7 +95,12 @@ async function contactUpstreams(setup: Setup): Promise<readonly Contact[]> {
   return Promise.all(
     [...setup.upstreams()].map(async (upstream) => {
       const reason = await upstream.probe();
-      return { what: `upstream ${upstream.origin}`, answers: reason === null, detail: reason ?? 'answers' };
+      return {
+        what: `upstream ${upstream.origin}`,
+        answers: reason === null,
+        finding: false,
+        detail: reason ?? 'answers',
+      };
     }),
   );
 }
@@ -87,9 +110,8 @@ function report(settings: Settings, contacts: readonly Contact[]): void {
   terminal.line(paint('bold', `${settings.source} is valid`));
   for (const line of rulesText(describeRules(settings))) terminal.line(line);
   if (contacts.length > 0) terminal.line();
-  for (const { what, answers, detail } of contacts) {
-    terminal.line(
-      `${answers ? paint('green', 'ok  ') : paint('red', 'FAIL')} ${printable(what)}: ${printable(detail)}`,
-    );
+  for (const { what, answers, finding, detail } of contacts) {
+    const mark = !answers ? paint('red', 'FAIL') : finding ? paint('yellow', 'BAD ') : paint('green', 'ok  ');
+    terminal.line(`${mark} ${printable(what)}: ${printable(detail)}`);
   }
 }

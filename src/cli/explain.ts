@@ -9,7 +9,7 @@ import { systemClock } from '../base/clock.ts';
 import { Failure } from '../base/failure.ts';
 import { createMetrics, silentGauges } from '../gateway/metrics.ts';
 import { createSetup } from '../gateway/setup.ts';
-import { answerOf, isGood, statusText } from '../iis/verdict-table.ts';
+import { isGood, statusText } from '../iis/verdict-table.ts';
 import { defaultMappingSettings } from '../mapping/mapper-contract.ts';
 import { certificateLines } from './cert.ts';
 import type { ReadChain } from './configuration.ts';
@@ -34,6 +34,7 @@ export async function explainCommand(
   options: ExplainOptions,
 ): Promise<ExitCode> {
   const clock = clockAt(options.at);
+  refuseContradictions(options);
   const read = await readChain(file, chainFile);
   const { explanation, match } =
     options.config === undefined
@@ -47,6 +48,9 @@ export async function explainCommand(
 
 async function withConfiguration(config: string, read: ReadChain, options: ExplainOptions, clock: Clock) {
   const settings = await loadFile(config);
+  const names = settings.bindings.map(({ name }) => name);
+  if (options.binding !== undefined && !names.includes(options.binding))
+    throw badFlag(`there is no binding ${options.binding}`, `the bindings are ${names.join(', ')}`);
   const offline = options.offline === true;
   const used = offline ? { ...settings, directory: null } : settings;
   const setup = createSetup(used, 1, { clock, random: Math.random, metrics: createMetrics(silentGauges) });
@@ -59,8 +63,7 @@ async function withConfiguration(config: string, read: ReadChain, options: Expla
       offline,
     };
     const explanation = await explain(question, setup);
-    const match =
-      options.account === undefined || offline ? null : await matchAccount(read.leaf, options.account, setup);
+    const match = options.account === undefined ? null : await matchAccount(read.leaf, options.account, setup);
     return { explanation, match };
   } finally {
     await setup.close();
@@ -74,19 +77,28 @@ function clockAt(text: string | undefined): Clock {
     ? Date.parse(text)
     : Number.NaN;
   if (Number.isNaN(instant)) {
-    throw new Failure(`--at ${text} is not an instant`, {
-      code: 'flag',
-      hint: 'write it as 2026-11-22T17:33:00Z',
-      exitCode: 2,
-    });
+    throw badFlag(`--at ${text} is not an instant`, 'write it as 2026-11-22T17:33:00Z');
   }
   return { now: () => instant as Instant, monotonic: systemClock.monotonic };
+}
+
+/** @throws Failure for flags that would have no effect: whoever gave them would believe an answer to another question */
+function refuseContradictions({ config, account, offline, binding, host }: ExplainOptions): void {
+  if (config === undefined)
+    for (const [flag, value] of Object.entries({ account, binding, host }))
+      if (value !== undefined)
+        throw badFlag(`--${flag} means nothing without a configuration`, 'give one with -c FILE');
+  if (offline === true && account !== undefined)
+    throw badFlag('--account means nothing with --offline', 'an account is looked up in the directory');
+}
+
+function badFlag(message: string, hint: string): Failure {
+  return new Failure(message, { code: 'flag', hint, exitCode: 2 });
 }
 
 function storyOf(explanation: Explanation, match: AccountMatch | null): readonly string[] {
   const { certificate, candidates, steps, account, headers, verdict } = explanation;
   const { paint } = terminal;
-  const answer = answerOf(verdict.code, 'safe');
   const lines = [
     paint('bold', 'Certificate'),
     ...indented(certificateLines(certificate)),
@@ -114,7 +126,7 @@ function storyOf(explanation: Explanation, match: AccountMatch | null): readonly
       paint('bold', 'Headers to the backend'),
       ...headers.map(([name, value]) => `  ${name}: ${printable(value)}`),
     );
-  const status = verdict.code === 'notJudged' || verdict.code === 'trusted' ? '' : ` ${statusText(answer)}`;
+  const status = verdict.code === 'notJudged' || verdict.code === 'trusted' ? '' : ` ${statusText(verdict)}`;
   lines.push(
     '',
     `${paint(isGood(verdict.code) ? 'green' : 'red', `${verdict.code}${status}`)}: ${printable(verdict.text)}`,

@@ -12,32 +12,60 @@ export interface LabPorts {
   readonly admin: number;
 }
 
+/** What differs between a lab on one machine and one in containers. */
+export interface LabPlace {
+  /** Where the bindings listen. */
+  readonly address: string;
+  readonly ports: LabPorts;
+  /** Folder of the certificates, as seen from the folder of the file. */
+  readonly certificates: string;
+  readonly upstream: string;
+  readonly controller: string;
+  /** A path, or `-`. */
+  readonly log: string;
+  /** Null: no admin socket. */
+  readonly socket: string | null;
+}
+
 /** @param folder where the file will lie: file references are relative to it */
 export function labConfiguration(lab: Lab, ports: LabPorts, folder: string): string {
-  const file = (name: string) => `file:${relative(folder, `${lab.pki.folder}/${name}`)}`;
+  return configurationText({
+    address: '127.0.0.1',
+    ports,
+    certificates: relative(folder, lab.pki.folder),
+    upstream: lab.echo.url,
+    controller: lab.directory.url,
+    log: 'access.log',
+    socket: 'admin.sock',
+  });
+}
+
+export function configurationText(place: LabPlace): string {
+  const { address, ports, upstream, controller } = place;
+  const file = (name: string) => `file:${place.certificates}/${name}`;
   const certificate = `{ cert: "${file('gateway.pem')}", key: "${file('gateway.key')}" }`;
   return `# Written by "dsmapper lab" at every start. Try changes on a copy:  dsmapper check -c COPY
 labOnly: true                # X-DSMapper-Verdict on every answer
 verdictHeader: true
 
 bindings:
-  - endpoint: 127.0.0.1:${ports.late}          # asks for the certificate late, by renegotiation (TLS 1.2)
+  - endpoint: ${address}:${ports.late}          # asks for the certificate late, by renegotiation (TLS 1.2)
     certificate: ${certificate}
     dsMapperUsage: enabled
     negotiateClientCertificate: disabled
     verifyClientCertificateRevocation: disabled
-  - endpoint: 127.0.0.1:${ports.upFront}          # asks in the first handshake (TLS 1.3, HTTP/2)
+  - endpoint: ${address}:${ports.upFront}          # asks in the first handshake (TLS 1.3, HTTP/2)
     certificate: ${certificate}
     dsMapperUsage: enabled
     negotiateClientCertificate: enabled
     verifyClientCertificateRevocation: disabled
     enableSessionTicket: true
-  - endpoint: 127.0.0.1:${ports.http}          # plain http: 403.4 wherever Ssl is set
+  - endpoint: ${address}:${ports.http}          # plain http: 403.4 wherever Ssl is set
 
 sites:
   - name: Lab
-    bindings: ["127.0.0.1:${ports.late}", "127.0.0.1:${ports.upFront}", "127.0.0.1:${ports.http}"]
-    upstream: ${lab.echo.url}
+    bindings: ["${address}:${ports.late}", "${address}:${ports.upFront}", "${address}:${ports.http}"]
+    upstream: ${upstream}
     locations:
       /:
         access: { sslFlags: [Ssl] }
@@ -60,11 +88,11 @@ trust:
 directory:
   domains:
     - name: ${labDomain.domain}
-      controllers: ["${lab.directory.url}"]
+      controllers: ["${controller}"]
       bind: { dn: "${labBind.dn}", password: "file:ldap-password" }
   ca: ["${file('root.pem')}"]
 
-log: { file: access.log }
-admin: { listen: "127.0.0.1:${ports.admin}", socket: admin.sock }
+log: { file: "${place.log}" }
+admin: { listen: "${address}:${ports.admin}"${place.socket === null ? '' : `, socket: ${place.socket}`} }
 `;
 }

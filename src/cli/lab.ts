@@ -13,6 +13,7 @@ import type { Lab } from '../lab/lab.ts';
 import { startLab } from '../lab/lab.ts';
 import { loadFile } from './configuration.ts';
 import { curlLines } from './lab-commands.ts';
+import { prepare, runEcho } from './lab-parts.ts';
 import type { LabPorts } from './lab-configuration.ts';
 import { labConfiguration } from './lab-configuration.ts';
 import type { ExitCode } from './program.ts';
@@ -24,6 +25,8 @@ export interface LabOptions {
   readonly folder: string;
   readonly var: string;
   readonly ports?: string;
+  readonly prepare?: string;
+  readonly echo?: string;
   readonly json?: boolean;
 }
 
@@ -36,7 +39,11 @@ export interface LabRun {
   stop(): Promise<void>;
 }
 
+const recipes = fileURLToPath(new URL('../../certs/recipes', import.meta.url));
+
 export async function runLab(options: LabOptions): Promise<ExitCode> {
+  if (options.prepare !== undefined) return prepare(resolve(options.prepare), recipes);
+  if (options.echo !== undefined) return runEcho(options.echo);
   const ended = stopSignal();
   const run = await startAll(options);
   if (options.json === true) terminal.json(readyEvent(run));
@@ -51,7 +58,7 @@ export async function runLab(options: LabOptions): Promise<ExitCode> {
 export async function startAll(options: LabOptions): Promise<LabRun> {
   const folder = resolve(options.var);
   const lab = await startLab({
-    recipes: fileURLToPath(new URL('../../certs/recipes', import.meta.url)),
+    recipes,
     folder: resolve(options.folder),
     now: new Date(),
     progress: (done, total, name) =>

@@ -5,7 +5,7 @@
  */
 import { Command, CommanderError } from 'commander';
 import { readFileSync } from 'node:fs';
-import { Failure } from '../base/failure.ts';
+import { codeOf, Failure } from '../base/failure.ts';
 import { terminal } from './terminal.ts';
 
 export type ExitCode = 0 | 1 | 2 | 3;
@@ -13,6 +13,7 @@ export type ExitCode = 0 | 1 | 2 | 3;
 /** @param words the command line without the names of Node and of the script */
 export async function run(words: readonly string[]): Promise<ExitCode> {
   let exitCode: ExitCode = 0;
+  process.stdout.on('error', endQuietly);
   const program = commandTable((code) => (exitCode = code));
   try {
     await program.parseAsync([...words], { from: 'user' });
@@ -21,7 +22,14 @@ export async function run(words: readonly string[]): Promise<ExitCode> {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
     terminal.error(error);
     return error instanceof Failure ? error.exitCode : 1;
+  } finally {
+    process.stdout.off('error', endQuietly);
   }
+}
+
+/** `dsmapper explain ... | head`: who reads has had enough. A running gateway that logs there goes on without its log. */
+function endQuietly(error: Error): void {
+  if (process.stdout.listenerCount('error') === 1) process.exit(codeOf(error) === 'EPIPE' ? 0 : 1);
 }
 
 function commandTable(end: (code: ExitCode) => void): Command {
@@ -41,7 +49,9 @@ function commandTable(end: (code: ExitCode) => void): Command {
   command(program, 'lab', 'run certificates, directory, backend and gateway on this machine, with commands to try')
     .option('--folder <folder>', 'where certificates are kept', 'certs/lab')
     .option('--var <folder>', 'where configuration, log and socket go', 'var/lab')
-    .option('--ports <first>', 'first of three ports; 0 takes free ones (default 8443, or free ones when taken)')
+    .option('--ports <first>', 'first of four ports; 0 takes free ones (default 8443, or free ones when taken)')
+    .option('--prepare <folder>', 'only write certificates, accounts and configuration for a lab in containers')
+    .option('--echo <address:port>', 'only run the echo backend')
     .option('--json', 'print one line of JSON when ready')
     .action(async (options) => end(await (await import('./lab.ts')).runLab(options)));
 

@@ -2,7 +2,7 @@
  * How the command talks. Results go to standard output; errors, hints and progress to standard error, in lower case and without a full
  * stop; colours only on a terminal. Text from certificates and directories is made harmless before it reaches one.
  */
-import { stripVTControlCharacters, styleText } from 'node:util';
+import { styleText } from 'node:util';
 import { Failure, reasonOf } from '../base/failure.ts';
 
 export type Style = Parameters<typeof styleText>[0];
@@ -20,11 +20,12 @@ export interface Terminal {
 
 export const terminal: Terminal = {
   line: (text = '') => void process.stdout.write(`${text}\n`),
-  json: (value) => void process.stdout.write(`${JSON.stringify(value)}\n`),
+  json: (value) => void process.stdout.write(`${jsonText(value)}\n`),
   error(error) {
     for (const line of complaintOf(error)) process.stderr.write(`${line}\n`);
   },
-  warn: (text) => void process.stderr.write(`${styleText('yellow', 'warning:', { stream: process.stderr })} ${text}\n`),
+  warn: (text) =>
+    void process.stderr.write(`${styleText('yellow', 'warning:', { stream: process.stderr })} ${printable(text)}\n`),
   note: (text) => void process.stderr.write(`${text}\n`),
   progress(text) {
     if (process.stderr.isTTY) process.stderr.write(`\r\u001b[K${text}`);
@@ -35,17 +36,25 @@ export const terminal: Terminal = {
 function complaintOf(error: unknown): readonly string[] {
   const label = styleText('red', 'error:', { stream: process.stderr });
   if (!(error instanceof Failure)) return [`${label} unexpected: ${printable(reasonOf(error))}`];
-  const hint = error.hint === '' ? [] : [`${styleText('cyan', 'hint:', { stream: process.stderr })} ${error.hint}`];
-  return [`${label} ${error.message}`, ...hint];
+  const hint =
+    error.hint === '' ? [] : [`${styleText('cyan', 'hint:', { stream: process.stderr })} ${printable(error.hint)}`];
+  // Complaints about a configuration have several lines.
+  return [`${label} ${error.message.split('\n').map(printable).join('\n')}`, ...hint];
 }
 
-/** Control characters, bidirectional overrides and line separators become visible escapes. */
+/** Control, format and unassigned characters and line separators become visible escapes, as JSON writes them. */
 export function printable(text: string): string {
-  return stripVTControlCharacters(text).replaceAll(
-    // oxlint-disable-next-line no-control-regex
-    /[\u0000-\u001f\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g,
-    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  return text.replaceAll(/[\p{C}\p{Zl}\p{Zp}]/gu, (found) =>
+    found
+      .split('')
+      .map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
+      .join(''),
   );
+}
+
+/** JSON escapes only the first 32 characters itself; the same value either way. */
+export function jsonText(value: unknown): string {
+  return printable(JSON.stringify(value));
 }
 
 /** Columns padded to the widest cell. */

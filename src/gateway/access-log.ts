@@ -50,22 +50,29 @@ export async function openLog(settings: LogSettings): Promise<LogSink> {
 
 export function createAccessLog(sink: LogSink): AccessLog {
   let waiting = '';
+  let lines = 0;
   let dropped = 0;
   let unreported = 0;
   let broken = false;
   let timer: NodeJS.Timeout | null = null;
-  sink.stream.on('error', () => {
+  const onError = () => {
     broken = true;
-  });
+  };
+  guard(sink.stream);
+  sink.stream.on('error', onError);
 
   function flush(): void {
     if (timer !== null) clearTimeout(timer);
     timer = null;
     if (waiting === '') return;
-    const text = unreported > 0 ? `${JSON.stringify({ droppedLogLines: unreported })}\n${waiting}` : waiting;
+    if (broken) dropped += lines;
+    else {
+      const text = unreported > 0 ? `${JSON.stringify({ droppedLogLines: unreported })}\n${waiting}` : waiting;
+      unreported = 0;
+      sink.stream.write(text);
+    }
     waiting = '';
-    unreported = 0;
-    if (!broken) sink.stream.write(text);
+    lines = 0;
   }
 
   return {
@@ -76,6 +83,7 @@ export function createAccessLog(sink: LogSink): AccessLog {
         return;
       }
       waiting += `${JSON.stringify(record)}\n`;
+      lines += 1;
       if (waiting.length > 64 * 1024) flush();
       else timer ??= setTimeout(flush, flushInterval).unref();
     },
@@ -85,7 +93,10 @@ export function createAccessLog(sink: LogSink): AccessLog {
     },
     async close() {
       flush();
-      if (!sink.owned) return;
+      if (!sink.owned) {
+        sink.stream.off('error', onError);
+        return;
+      }
       await new Promise<void>((resolve) => {
         sink.stream.once('close', () => resolve());
         sink.stream.end();
@@ -93,4 +104,13 @@ export function createAccessLog(sink: LogSink): AccessLog {
       });
     },
   };
+}
+
+const guarded = new WeakSet<Writable>();
+
+/** Standard output outlives us: an error of its last write must not end the process. */
+function guard(stream: Writable): void {
+  if (guarded.has(stream)) return;
+  guarded.add(stream);
+  stream.on('error', () => {});
 }

@@ -42,9 +42,11 @@ export function recordOf(exchange: Exchange, ending: Verdict, setup: Setup): Rea
   };
 }
 
+/** Neither the query nor the authority of an absolute form: both may hold secrets. */
 function pathOnly(url: string): string {
-  const mark = url.indexOf('?');
-  return mark < 0 ? url : url.slice(0, mark);
+  const path = url.replace(/^[a-z][a-z0-9+.-]*:\/\/[^/?#]*/i, '');
+  const mark = path.search(/[?#]/);
+  return mark < 0 ? path : path.slice(0, mark);
 }
 
 const thumbprints = new WeakMap<object, string>();

@@ -51,7 +51,8 @@ const hostPattern = /^(\[[0-9a-f:.]{2,45}\]|[a-z0-9_](?:[a-z0-9_.-]{0,253}))(?::
 let lastAuthority = '';
 let lastHost: string | null = null;
 
-function hostOf(authority: string): string | null {
+/** @returns lower case, without port and trailing dot; null when it is no host */
+export function hostOf(authority: string): string | null {
   if (authority === lastAuthority) return lastHost;
   const match = hostPattern.exec(authority.toLowerCase());
   const host = match?.[1] ?? null;
@@ -69,6 +70,7 @@ function differ(one: string, other: string): Verdict {
   return verdict('hostMismatch', `the request names two hosts, ${quoted(one)} and ${quoted(other)}`);
 }
 
-function quoted(text: string): string {
-  return JSON.stringify(text.slice(0, 100));
+/** Without what may be a password: this goes to the log. */
+function quoted(authority: string): string {
+  return JSON.stringify(authority.replace(/^.*@/s, '...@').slice(0, 100));
 }

@@ -3,8 +3,8 @@
  * speak of the same resource. A path that other software could read in another way is refused, not repaired.
  *
  * Refused: bytes that are no UTF-8, control characters, backslashes, percent signs that survive one decoding, dot segments
- * hidden behind path parameters (`..;x`), segments that Windows shortens (trailing dot or blank), NTFS streams
- * (`::$`), climbing above the root, and encoded slashes unless the site keeps them.
+ * hidden behind path parameters (`..;x`) or look-alikes, segments that Windows shortens (trailing dot or blank), NTFS streams
+ * (`::$DATA`, `:$I30:`), climbing above the root, and encoded slashes unless the site keeps them.
  */
 export interface CanonicalPath {
   /** Percent-encoded in one way (RFC 3986 section 6.2.2); starts with `/`; goes upstream followed by `query`. */
@@ -29,16 +29,12 @@ export function canonicalPath(target: string, encodedSlash: 'refuse' | 'keep'): 
   for (const [index, part] of parts.entries()) {
     const segment = decode(part, encodedSlash);
     if (typeof segment !== 'string') return segment.reason;
-    const name = withoutParameters(segment);
     const last = index === parts.length - 1;
-    if (name === '.' || name === '..') {
-      if (name !== segment) return 'hides a dot segment behind path parameters';
-      if (name === '..' && resolved.pop() === undefined) return 'climbs above the root';
+    if (segment === '.' || segment === '..') {
+      if (segment === '..' && resolved.pop() === undefined) return 'climbs above the root';
       if (last) resolved.push({ segment: '', spelled: '' });
       continue;
     }
-    if (/[. ]$/.test(name)) return 'has a segment that ends with a dot or a blank';
-    if (segment.includes('::$')) return 'names an NTFS stream';
     if (segment !== '' || last) resolved.push({ segment, spelled: respell(part) });
   }
   return {
@@ -51,9 +47,16 @@ export function canonicalPath(target: string, encodedSlash: 'refuse' | 'keep'): 
   };
 }
 
-/** What two spellings of one name have in common on a system that ignores case and width: NFKC, case removed. */
+/**
+ * What two spellings of one name have in common on a system that ignores case, width and what cannot be seen (CVE-2014-9390): NFKC
+ * without ignorable characters, case removed.
+ */
 export function foldSegment(segment: string): string {
-  return segment.normalize('NFKC').toUpperCase().toLowerCase();
+  return withoutInvisible(segment).toUpperCase().toLowerCase();
+}
+
+function withoutInvisible(segment: string): string {
+  return segment.normalize('NFKC').replaceAll(/\p{Default_Ignorable_Code_Point}/gu, '');
 }
 
 /** Letters, digits, `-` and `_` between single slashes need no work: nearly all requests. */
@@ -87,7 +90,7 @@ const keptSlash = '%2F';
 
 function decode(part: string, encodedSlash: 'refuse' | 'keep'): string | { readonly reason: string } {
   if (part.includes('\\')) return { reason: 'has a backslash' };
-  if (!part.includes('%')) return part;
+  if (!part.includes('%')) return checked([part], encodedSlash);
   if (/%(?![0-9a-fA-F]{2})/.test(part)) return { reason: 'has a percent sign that encodes nothing' };
   const pieces: string[] = [];
   for (const raw of part.split(/%2f/i)) {
@@ -96,13 +99,48 @@ function decode(part: string, encodedSlash: 'refuse' | 'keep'): string | { reado
     // oxlint-disable-next-line no-control-regex
     if (/[\u0000-\u001f\u007f-\u009f]/.test(piece)) return { reason: 'has an encoded control character' };
     if (piece.includes('\\')) return { reason: 'has an encoded backslash' };
-    if (/%[0-9a-fA-F]{2}/.test(piece)) return { reason: 'is encoded twice' };
+    // `%u0070` is how IIS' own second decoding writes a character.
+    if (/%(?:[0-9a-fA-F]{2}|[uU][0-9a-fA-F]{4})/.test(piece)) return { reason: 'is encoded twice' };
     pieces.push(piece);
   }
-  if (pieces.length === 1) return pieces[0] ?? '';
+  return checked(pieces, encodedSlash);
+}
+
+/** @param pieces what stands between the encoded slashes of one segment */
+function checked(pieces: readonly string[], encodedSlash: 'refuse' | 'keep'): string | { readonly reason: string } {
+  const [only = ''] = pieces;
+  for (const piece of pieces) {
+    const reason = whyAmbiguous(piece);
+    if (reason !== null) return { reason };
+  }
+  if (pieces.length === 1) return only;
   if (encodedSlash === 'refuse') return { reason: 'has an encoded slash' };
   const hidden = pieces.map(withoutParameters).some((name) => name === '' || name === '.' || name === '..');
   return hidden ? { reason: 'hides a dot segment behind an encoded slash' } : pieces.join(keptSlash);
+}
+
+/** What some system would take for another name than this one. */
+function whyAmbiguous(piece: string): string | null {
+  const name = withoutParameters(piece);
+  const dots = name === '.' || name === '..';
+  if (dots && name !== piece) return 'hides a dot segment behind path parameters';
+  if (!dots && /[. ]$/.test(name)) return 'has a segment that ends with a dot or a blank';
+  // `::$DATA` of a file, `:$I30:$INDEX_ALLOCATION` of a folder.
+  if (piece.includes(':$')) return 'names an NTFS stream';
+  if (isAscii(piece)) return null;
+  for (const character of piece) {
+    if (!isAscii(character) && /[/\\%;?#:]/.test(character.normalize('NFKC')))
+      return 'has a character that some systems take for a separator';
+  }
+  const seen = withoutInvisible(name);
+  return !dots && name !== '' && ['', '.', '..'].includes(seen)
+    ? 'hides a dot segment behind characters that some systems ignore or replace'
+    : null;
+}
+
+function isAscii(text: string): boolean {
+  for (let index = 0; index < text.length; index += 1) if (text.charCodeAt(index) > 0x7f) return false;
+  return true;
 }
 
 function decodeUtf8(text: string): string | null {

@@ -4,6 +4,7 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
+import type { Millis } from '../base/brand.ts';
 import type { Verdict } from '../base/verdict.ts';
 import { verdict } from '../base/verdict.ts';
 import { bodyLengthOf, forward } from '../forward/dispatch.ts';
@@ -11,9 +12,9 @@ import type { BodyLength } from '../forward/forward-contract.ts';
 import { forwardedHeaders } from '../forward/forwarded.ts';
 import type { CleanHeaders } from '../forward/sanitize.ts';
 import { answerOf, statusText } from '../iis/verdict-table.ts';
-import type { BindingSettings } from '../tls/binding.ts';
 import type { CacheOutcome } from '../mapping/mapper-contract.ts';
-import type { Connection } from '../tls/connection.ts';
+import type { BindingSettings } from '../tls/binding.ts';
+import type { AskFailure, Connection, Presented } from '../tls/connection.ts';
 import type { Metrics, Stage } from './metrics.ts';
 import { stages } from './metrics.ts';
 import { readAhead } from './read-ahead.ts';
@@ -44,6 +45,8 @@ export interface ExchangeFacts {
   readonly response: ClientResponse;
   readonly bindingFor: (connection: Connection, host: string) => BindingSettings | null;
   readonly monotonic: () => number;
+  /** The client has answered a renegotiation. */
+  readonly renegotiated: () => void;
 }
 
 export class Exchange implements Way {
@@ -99,6 +102,16 @@ export class Exchange implements Way {
 
   bindingFor(host: string): BindingSettings | null {
     return this.#facts.bindingFor(this.connection, host);
+  }
+
+  /** As `Connection.ask`. Several requests may wait for one renegotiation; the first of them counts it. */
+  async ask(timeout: Millis): Promise<Presented | AskFailure> {
+    const answer = await this.connection.ask(timeout);
+    if (typeof answer !== 'string' && !counted.has(answer)) {
+      counted.add(answer);
+      this.#facts.renegotiated();
+    }
+    return answer;
   }
 
   /** @returns why the body could not be read; null when it is held and will be replayed */
@@ -181,6 +194,9 @@ export class Exchange implements Way {
       : 'none';
   }
 }
+
+/** Renegotiations that have been counted. */
+const counted = new WeakSet<Presented>();
 
 const anonymous = verdict('anonymous', 'served without an identity');
 const authorised = verdict('authorised', 'served with the identity of the account');

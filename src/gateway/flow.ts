@@ -46,7 +46,7 @@ export async function decide(presented: Presented, way: Way, setup: Setup, steps
   const now = setup.clock.now();
   const earned = remembered(way.connection, presented, setup, now);
   if (earned !== null) {
-    way.answeredBy('connection');
+    if (earned.authorised.mapped.identity !== null) way.answeredBy('connection');
     return earned;
   }
 
@@ -78,7 +78,7 @@ async function askLate(rule: Rule, exchange: Exchange, setup: Setup): Promise<Pr
   if (rule.binding.clientCertificate !== 'late') return null;
   const refused = await exchange.readAhead(setup);
   if (refused !== null) return refused;
-  const answer = await exchange.connection.ask(setup.settings.limits.renegotiationTimeout);
+  const answer = await exchange.ask(setup.settings.limits.renegotiationTimeout);
   if (typeof answer !== 'string') return answer;
   return verdict('renegotiationFailed', `the client did not complete the renegotiation: ${answer}`);
 }

@@ -19,6 +19,7 @@ import { startFront } from '../tls/front.ts';
 import type { AccessLog } from './access-log.ts';
 import { createAccessLog, openLog } from './access-log.ts';
 import { recordOf } from './access-record.ts';
+import type { App } from './app.ts';
 import { createApp } from './app.ts';
 import type { ClientRequest, ClientResponse } from './exchange.ts';
 import { Exchange } from './exchange.ts';
@@ -26,11 +27,11 @@ import { handle } from './flow.ts';
 import type { Metrics } from './metrics.ts';
 import { createMetrics } from './metrics.ts';
 import type { Readiness } from './readiness.ts';
-import { readinessOf } from './readiness.ts';
+import { drainingOf, readinessOf } from './readiness.ts';
 import { startRecheck } from './recheck.ts';
 import { refuse } from './refusal.ts';
 import type { Settings } from './settings.ts';
-import type { Setup } from './setup.ts';
+import type { Setup, SetupFacilities } from './setup.ts';
 import { createSetup } from './setup.ts';
 
 export interface GatewayFacilities {
@@ -73,7 +74,7 @@ export async function startGateway(
     certificateCacheEntries: () => setup.judge.size,
     upstreamBusy: () => [...setup.upstreams()].reduce((sum, upstream) => sum + upstream.stats.busy, 0),
   });
-  const setup = createSetup(settings, 1, { ...facilities, metrics });
+  const setup = await createSetupOr(() => log.close(), settings, { ...facilities, metrics });
   const bindingFor = (connection: Connection, host: string): BindingSettings | null =>
     front?.bindingFor(host, connection.localAddress, connection.localPort) ?? null;
   const nextId = requestIds();
@@ -81,22 +82,32 @@ export async function startGateway(
   function serve(request: ClientRequest, response: ClientResponse): void {
     const connection = connectionOf(request);
     const { monotonic } = facilities.clock;
-    const exchange = new Exchange({ id: nextId(), connection, request, response, bindingFor, monotonic });
-    void finish(exchange, setup);
+    const renegotiated = () => metrics.countConnection('renegotiated');
+    const facts = { id: nextId(), connection, request, response, bindingFor, monotonic, renegotiated };
+    void finish(new Exchange(facts), setup);
   }
 
   async function finish(exchange: Exchange, current: Setup): Promise<void> {
     inFlight += 1;
     const ending = await endingOf(exchange, current);
-    inFlight -= 1;
-    if (!exchange.answered) refuse(exchange, ending, current);
-    metrics.countVerdict(ending.code);
-    exchange.observe(metrics);
-    log.write(recordOf(exchange, ending, current));
+    try {
+      if (!exchange.answered) refuse(exchange, ending, current);
+      metrics.countVerdict(ending.code);
+      exchange.observe(metrics);
+      log.write(recordOf(exchange, ending, current));
+    } catch (error) {
+      // Nobody waits for this promise: what is thrown here would end the process.
+      exchange.connection.end('atOnce');
+      metrics.countVerdict('internalError');
+      log.write({ requestId: exchange.id, code: 'internalError', detail: `while ending: ${reasonOf(error)}` });
+    } finally {
+      inFlight -= 1;
+    }
   }
 
-  const app = await createApp(serve);
+  let app: App | null = null;
   try {
+    app = await createApp(serve);
     front = await startFront({
       bindings: settings.bindings,
       limits: settings.limits.connections,
@@ -110,17 +121,17 @@ export async function startGateway(
       secret: randomBytes(32),
     });
   } catch (error) {
-    await Promise.all([app.close(), setup.close(), log.close()]);
+    await Promise.all([app?.close(), setup.close(), log.close()]);
     throw error;
   }
-  const opened = front;
+  const [opened, application] = [front, app];
   const recheck = startRecheck(opened, () => setup);
   let closing: Promise<void> | null = null;
   return {
     setup,
     metrics,
     addresses: () => opened.addresses(),
-    readiness: () => readinessOf(setup),
+    readiness: async () => (closing === null ? readinessOf(setup) : drainingOf(setup)),
     connectionCount: () => countOf(opened.connections()),
     requestsInFlight: () => inFlight,
     recheck: () => recheck.run(),
@@ -131,9 +142,24 @@ export async function startGateway(
     recheck.stop();
     await drain(opened, settings.limits.drainTimeout);
     await opened.close();
-    await app.close();
+    await application.close();
     await setup.close();
+    // What was cut off still writes its line.
+    await untilZero(() => inFlight, 1000);
     await log.close();
+  }
+}
+
+async function createSetupOr(
+  giveUp: () => Promise<void>,
+  settings: Settings,
+  facilities: SetupFacilities,
+): Promise<Setup> {
+  try {
+    return createSetup(settings, 1, facilities);
+  } catch (error) {
+    await giveUp();
+    throw error;
   }
 }
 
@@ -163,6 +189,11 @@ function countOf(items: Iterable<unknown>): number {
 async function drain(front: Front, timeout: number): Promise<void> {
   front.stopAccepting();
   for (const connection of front.connections()) connection.end('gently');
+  await untilZero(() => countOf(front.connections()), timeout);
+}
+
+/** @param timeout milliseconds after which the rest is not waited for */
+async function untilZero(count: () => number, timeout: number): Promise<void> {
   const deadline = performance.now() + timeout;
-  while (countOf(front.connections()) > 0 && performance.now() < deadline) await setTimeout(20);
+  while (count() > 0 && performance.now() < deadline) await setTimeout(20);
 }

@@ -50,9 +50,11 @@ export function earnedBy(connection: Connection): readonly Outgoing[] {
   return isMemory(connection.memory) ? [...connection.memory.earned.values()].map(({ outgoing }) => outgoing) : [];
 }
 
-/** Makes the next request decide anew. */
-export function forget(connection: Connection): void {
-  connection.memory = null;
+/** Makes the next request decide anew; `earnedBy` still knows what there was, so that recheck can ask again. */
+export function expire(connection: Connection): void {
+  if (!isMemory(connection.memory)) return;
+  for (const [location, { outgoing }] of connection.memory.earned)
+    connection.memory.earned.set(location, { outgoing, until: -Infinity });
 }
 
 function endOf(outgoing: Outgoing, setup: Setup, now: Instant): number {

@@ -32,7 +32,12 @@ export async function readAhead(
   if (announced !== null && announced > limits.uploadReadAheadSize) {
     return tooLarge(`announces ${announced} bytes`, limits);
   }
-  if (request.headers.expect !== undefined && 'writeContinue' in response) response.writeContinue();
+  const { expect } = request.headers;
+  if (expect !== undefined && expect.toLowerCase() !== '100-continue')
+    return verdict('expectationFailed', 'Expect asks for something else than 100-continue');
+  // RFC 9110 section 10.1.1: an expectation of HTTP/1.0 is to be ignored, it knows no interim answers.
+  const waits = expect !== undefined && (request.httpVersionMajor > 1 || request.httpVersionMinor > 0);
+  if (waits && 'writeContinue' in response) response.writeContinue();
   return collect(request, response, limits);
 }
 
@@ -68,9 +73,16 @@ function collect(
   const onEnd = () => stop(pieces);
   const onClose = () => stop(verdict('badRequest', 'the connection ended before the whole body had arrived'));
 
-  response.once('close', () => {
+  // A response whose turn in a pipeline has not come is never told that its connection has gone.
+  const { socket } = request;
+  function giveBack(): void {
+    response.off('close', giveBack);
+    socket.off('close', giveBack);
     held -= size;
-  });
+    size = 0;
+  }
+  response.once('close', giveBack);
+  socket.once('close', giveBack);
   request.on('data', onData).once('end', onEnd).once('close', onClose).once('error', onClose);
   return promise;
 }

@@ -10,6 +10,11 @@ export interface Readiness {
   readonly labOnly: boolean;
 }
 
+/** From the moment on which the gateway is told to end. */
+export function drainingOf({ settings: { labOnly } }: Setup): Readiness {
+  return { ready: false, reasons: ['the gateway is ending: it only finishes what it has begun'], labOnly };
+}
+
 /** Not ready: a domain none of whose controllers answers, or NTAuth unread where mapping needs it. */
 export async function readinessOf(setup: Setup): Promise<Readiness> {
   const { labOnly, mapping } = setup.settings;

@@ -8,7 +8,7 @@ import type { Connection } from '../tls/connection.ts';
 import type { Front } from '../tls/front.ts';
 import { unwatched } from './exchange.ts';
 import { decide } from './flow.ts';
-import { earnedBy, forget } from './memory.ts';
+import { earnedBy, expire } from './memory.ts';
 import type { Setup } from './setup.ts';
 import { isVerdict } from './stages.ts';
 
@@ -26,24 +26,38 @@ export function startRecheck(front: Pick<Front, 'connections'>, setup: () => Set
   return { run, stop: () => clearInterval(timer) };
 }
 
-/** Connections are taken one after the other, so that a round of thousands never stands in the way of requests. */
+/**
+ * Few connections at a time, so that a round of thousands never stands in the way of requests; but several, so that one silent domain
+ * does not keep the rest of a round waiting.
+ */
+const atATime = 16;
+
 async function round(front: Pick<Front, 'connections'>, setup: Setup): Promise<number> {
+  const waiting = [...front.connections()].values();
   let ended = 0;
-  for (const connection of [...front.connections()]) {
-    if (connection.closed || (await stillGood(connection, setup))) continue;
-    connection.end('atOnce');
-    ended += 1;
+  async function work(): Promise<void> {
+    for (const connection of waiting) {
+      if (connection.closed || (await stillGood(connection, setup))) continue;
+      connection.end('atOnce');
+      ended += 1;
+    }
   }
+  await Promise.all(Array.from({ length: atATime }, work));
   return ended;
 }
 
+/** What cannot be said now stays in the connection's memory, out of date, and is asked again in the next round. */
 async function stillGood(connection: Connection, setup: Setup): Promise<boolean> {
   const earned = earnedBy(connection);
-  forget(connection);
-  for (const { authorised } of earned) {
-    const { presented } = authorised.mapped.trusted;
-    const again = await decide(presented, { connection, ...unwatched }, setup, noSteps);
-    if (isVerdict(again) && again.code !== 'directoryUnavailable') return false;
+  expire(connection);
+  try {
+    for (const { authorised } of earned) {
+      const { presented } = authorised.mapped.trusted;
+      const again = await decide(presented, { connection, ...unwatched }, setup, noSteps);
+      if (isVerdict(again) && again.code !== 'directoryUnavailable') return false;
+    }
+    return true;
+  } catch {
+    return false; // a bug in a step: an identity that cannot be confirmed does not live on
   }
-  return true;
 }

@@ -179,7 +179,7 @@ export function answerOf(code: VerdictCode, outcomes: Outcomes): Answer {
 }
 
 /** `403.7`; `413` without a sub-status. */
-export function statusText(answer: Answer): string {
+export function statusText(answer: Pick<Answer, 'status' | 'subStatus'>): string {
   return answer.subStatus === 0 ? String(answer.status) : `${answer.status}.${answer.subStatus}`;
 }
 
