@@ -44,7 +44,7 @@ export async function openBed(progress: (text: string) => void, profile: string 
   writeFileSync(join(folder, 'ldap-password'), labBind.password);
   writeFileSync(
     join(folder, 'dsmapper.yaml'),
-    text.replace('file: access.log', `file: "${join(folder, 'access.log')}"`),
+    text.replace('file: "access.log"', `file: "${join(folder, 'access.log')}"`),
   );
   const main = fileURLToPath(new URL('../src/cli/main.ts', import.meta.url));
   const profiling = profile === null ? [] : ['--cpu-prof', '--cpu-prof-dir', profile];

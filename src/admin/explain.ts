@@ -135,11 +135,19 @@ function howOf(binding: BindingSettings): Presented['how'] {
   return binding.clientCertificate === 'late' ? 'renegotiated' : 'upFront';
 }
 
+const confirmations = {
+  sidExtension: 'confirmed by the SID extension',
+  sidUri: 'confirmed by the SID in the subjectAltName',
+  age: 'good by its age',
+  notEnforced: 'not enforced',
+} as const;
+
 function goodVerdict({ authorised }: Outgoing): Verdict {
   const { identity } = authorised.mapped;
   if (identity === null) return verdict('anonymous', 'the request is served without an identity');
-  const { account, method, strength } = identity;
-  return verdict('authorised', `${account.name} by ${method} (${strength})`, account);
+  const { account, method, strength, strengthBy } = identity;
+  const confirmed = strengthBy === 'method' ? '' : `, ${confirmations[strengthBy]}`;
+  return verdict('authorised', `${account.name} by ${method} (${strength}${confirmed})`, account);
 }
 
 function explanationOf(

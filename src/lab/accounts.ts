@@ -26,21 +26,21 @@ export function labEntries(pki: Pki): readonly DirectoryEntry[] {
     adUser({ ...labDomain, rid, name, ...more });
   const named = (name: string) => certificateOf(pki, name);
   return [
-    user(1100, 'svc-dsmapper'),
-    user(1101, 'alice', { altSecurityIdentities: [issuerAndSerial(named('alice'), pki)] }),
-    user(1102, 'bob'),
-    user(1103, 'carol', { altSecurityIdentities: [subjectKey(named('carol'))] }),
-    user(1104, 'wanda', { altSecurityIdentities: [issuerAndSubject(named('weak'), pki)] }),
-    user(1105, 'dora', { altSecurityIdentities: [issuerAndSerial(named('disabled'), pki)], disabled: true }),
-    user(1106, 'lou', { altSecurityIdentities: [issuerAndSerial(named('locked'), pki)], locked: true }),
-    user(1107, 'eve', {
+    user(2100, 'svc-dsmapper'),
+    user(2101, 'alice', { altSecurityIdentities: [issuerAndSerial(named('alice'), pki)] }),
+    user(2102, 'bob'),
+    user(2103, 'carol', { altSecurityIdentities: [subjectKey(named('carol'))] }),
+    user(2104, 'wanda', { altSecurityIdentities: [issuerAndSubject(named('weak'), pki)] }),
+    user(2105, 'dora', { altSecurityIdentities: [issuerAndSerial(named('disabled'), pki)], disabled: true }),
+    user(2106, 'lou', { altSecurityIdentities: [issuerAndSerial(named('locked'), pki)], locked: true }),
+    user(2107, 'eve', {
       altSecurityIdentities: [issuerAndSerial(named('account-expired'), pki)],
       accountExpires: new Date('2024-01-01T00:00:00Z'),
     }),
-    user(1108, 'tina', { altSecurityIdentities: [issuerAndSerial(named('twice'), pki)] }),
-    user(1109, 'tina2', { altSecurityIdentities: [issuerAndSerial(named('twice'), pki)] }),
-    adComputer({ ...labDomain, rid: 1201, name: 'ws1' }),
-    adGroup({ ...labDomain, rid: 1301, name: 'Payroll', members: ['CN=alice,CN=Users,DC=lab,DC=example,DC=test'] }),
+    user(2108, 'tina', { altSecurityIdentities: [issuerAndSerial(named('twice'), pki)] }),
+    user(2109, 'tina2', { altSecurityIdentities: [issuerAndSerial(named('twice'), pki)] }),
+    adComputer({ ...labDomain, rid: 2201, name: 'ws1' }),
+    adGroup({ ...labDomain, rid: 2301, name: 'Payroll', members: ['CN=alice,CN=Users,DC=lab,DC=example,DC=test'] }),
   ];
 }
 

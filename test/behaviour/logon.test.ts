@@ -20,7 +20,7 @@ t.test('logon by certificate', async (t) => {
     t.equal(answer.status, 200);
     t.equal(answer.backendHeader('x-remote-user'), 'LAB\\alice');
     t.equal(answer.backendHeader('x-remote-upn'), 'alice@lab.example.test');
-    t.equal(answer.backendHeader('x-remote-sid'), 'S-1-5-21-1004336348-1177238915-682003330-1101');
+    t.equal(answer.backendHeader('x-remote-sid'), 'S-1-5-21-1004336348-1177238915-682003330-2101');
     t.equal(answer.backendHeader('x-client-verify'), 'SUCCESS');
     const certificate = to.lab.pki.certificates.get('alice');
     t.equal(answer.backendHeader('x-arr-clientcert'), certificate?.der.toString('base64'));
