@@ -262,6 +262,7 @@ await t.test('extended key usage: client authentication, smart-card logon, any, 
   t.equal(await ask({ extendedKeyUsage: [usages.server] }, {}, { purpose: 'any' }), 'accepted');
   t.match(await ask({ extendedKeyUsage: [usages.client] }, {}, { purpose: 'serverAuth' }), /^wrongUsage/);
   const many = Array.from({ length: 10 }, (_, at) => `1.2.3.${at}`);
+  t.match(await ask({ extendedKeyUsage: many.slice(0, 8) }), /1\.2\.3\.7; the path needs/);
   t.match(await ask({ extendedKeyUsage: many }), /1\.2\.3\.7 and 2 more; the path needs/);
 });
 
@@ -312,6 +313,11 @@ await t.test('policies: nothing is demanded unless the caller or a certificate d
   t.match(await ask({ policies: [gold] }, { policies: [silver] }, explicit), noPolicy);
   t.match(await ask({}, { policies: [silver] }, explicit), noPolicy);
   t.equal(await ask({ policies: [gold, silver] }, { policies: [silver] }, explicit), 'accepted');
+  t.match(
+    await ask({ policies: [gold] }, undefined, explicit),
+    /^policyInvalid: certificate 1 .* none is valid up to here$/,
+    'it ends with the first certificate that has none',
+  );
   const required = { extensions: [policyConstraints({ explicit: 0 })] };
   t.match(await ask({ policies: [gold] }, { policies: [silver], ...required }), noPolicy);
   t.equal(await ask({ policies: [silver] }, { policies: [silver], ...required }), 'accepted');
@@ -339,6 +345,14 @@ await t.test('policies: mapping, and where it is inhibited', async (t) => {
   const ca = { policies: [gold], extensions: [mapping] };
   t.equal(await ask({ policies: [silver] }, ca, explicit), 'accepted');
   t.match(await ask({ policies: [silver] }, ca, demand({ explicitPolicy: true, inhibitMapping: true })), noPolicy);
+  const beside = { policies: [gold], extensions: [policyMappings([silver, other])] };
+  t.match(await ask({ policies: [other] }, beside, explicit), noPolicy, 'what is not valid cannot be mapped');
+  const mappingDemanded = { policies: [gold], extensions: [mapping, policyConstraints({ explicit: 0 })] };
+  t.equal(
+    await ask({ policies: [silver] }, mappingDemanded),
+    'accepted',
+    'mapping is allowed unless somebody inhibits it',
+  );
   const viaAny = { policies: [anyPolicy], extensions: [mapping] };
   t.equal(
     await ask({ policies: [silver] }, viaAny, demand({ explicitPolicy: true, acceptable: new Set([gold]) })),
@@ -362,6 +376,12 @@ await t.test('policies: mapping, and where it is inhibited', async (t) => {
   t.equal(await under(await top(undefined)), 'accepted');
   t.match(await under(await top([policyConstraints({ mapping: 0 })])), noPolicy);
   t.equal(await under(await top([policyConstraints({ mapping: 1 })])), 'accepted');
+  const counted = await top([policyConstraints({ mapping: 1 })]);
+  const middle = await counted.subordinate({ subject: 'CN=Middle', key, policies: [gold] });
+  const low = await middle.subordinate({ subject: 'CN=Low', key, policies: [gold], extensions: [mapping] });
+  const leaf = await low.issue({ subject: 'CN=alice', key, policies: [silver] });
+  const presented = [leaf, low, middle, counted];
+  t.match(outcome(judge({ presented, roots: [root], ...explicit })), noPolicy, 'each CA in between counts');
 });
 
 await t.test('policies: anyPolicy, and where it is inhibited', async (t) => {
@@ -375,6 +395,17 @@ await t.test('policies: anyPolicy, and where it is inhibited', async (t) => {
   t.equal(
     await ask({ policies: [anyPolicy] }, { policies: [gold], extensions: [inhibitAnyPolicy(1)] }, explicit),
     'accepted',
+  );
+
+  const demanded = { policies: [gold], extensions: [policyConstraints({ explicit: 0 })] };
+  t.equal(await ask({ policies: [anyPolicy] }, demanded), 'accepted', 'it counts unless somebody inhibits it');
+  const counted = await root.subordinate({ subject: 'CN=C', key, policies: [gold], extensions: [inhibitAnyPolicy(1)] });
+  const middle = await counted.subordinate({ subject: 'CN=Middle', key, policies: [gold] });
+  const low = await middle.issue({ subject: 'CN=alice', key, policies: [anyPolicy] });
+  t.match(
+    outcome(judge({ presented: [low, middle, counted], roots: [root], ...explicit })),
+    noPolicy,
+    'each CA in between counts',
   );
 
   const top = await root.subordinate({ subject: 'CN=Top', key, policies: [gold], extensions: [inhibitAnyPolicy(0)] });
@@ -403,6 +434,9 @@ await t.test('policies: self-issued CAs are not counted', async (t) => {
   };
   t.match(await below('CN=Middle'), noPolicy);
   t.equal(await below('CN=Top'), 'accepted');
+
+  const next = { policies: [gold], extensions: [policyConstraints({ explicit: 1 })] };
+  t.match(await ask({ subject: 'O=Lab,CN=CA' }, next), noPolicy, 'but a self-issued leaf is');
 });
 
 await t.test("policies: a root's own count, and a root without them restricts nothing", async (t) => {
@@ -416,6 +450,13 @@ await t.test("policies: a root's own count, and a root without them restricts no
     'accepted',
   );
   t.match(await askRoot({ extensions: [inhibitAnyPolicy(0)] }, { policies: [anyPolicy] }, explicit), noPolicy);
+
+  const kiosk = await createAuthority({ subject: 'CN=kiosk', key, ca: false, policies: [anyPolicy] });
+  const alone = (policies: Pick<Asked, 'policies'>) =>
+    outcome(judge({ presented: [kiosk], roots: [kiosk], ...policies }));
+  t.equal(alone(explicit), 'accepted', 'so do those of a leaf that is itself an anchor');
+  t.match(alone(demand({ explicitPolicy: true, inhibitAnyPolicy: true })), noPolicy);
+  t.equal(alone(demand({ inhibitAnyPolicy: true })), 'accepted');
 });
 
 await t.test('policies: a thicket of mappings costs no more than its size (CVE-2023-0464)', async (t) => {

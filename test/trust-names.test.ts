@@ -263,6 +263,7 @@ await t.test('name forms: what lies within what', (t) => {
     ['\u00e4@lab.test', 'a@lab.test', false, true],
     ['a@l\u00e4b.test', '@lab.test', false, true],
     ['b@lab.test', 'a@lab.test', false, false],
+    ['a@.lab.test', '.lab.test', false, false],
   ]);
   check('URI', isUriWithin, [
     ['https://lab.test/a', 'lab.test', true, true],
@@ -300,7 +301,13 @@ await t.test('name forms: what is a name and what is a constraint', (t) => {
     ],
   );
   all('a DNS constraint', isDnsConstraint, ['', 'a', '.a.b'], ['.', '*.a', '..a']);
-  all('a mailbox', isMailbox, ['a@b', 'a+c@b.test'], ['', 'a', '@b', 'a@', 'a@b@c', '"a"@b', 'a@b..c', 'a@*.b']);
+  const longest = `${`${label}.`.repeat(3)}${'b'.repeat(61)}`;
+  all(
+    'a mailbox',
+    isMailbox,
+    ['a@b', 'a+c@b.test', `a@${longest}`],
+    ['', 'a', '@b', 'a@', 'a@b@c', '"a"@b', 'a@b..c', 'a@*.b', `a@${longest}b`],
+  );
   all('a UPN', isUpn, ['a@b', 'a b@c d'], ['', 'a', '@b', 'a@', 'a@b@c', 'a\n@b']);
   for (const is of [isMailConstraint, isUpnConstraint]) {
     all(

@@ -10,7 +10,7 @@ export type Side = 'permitted' | 'excluded';
 
 /** A host name of at least one label; a wildcard only as the whole leftmost label of several. */
 export function isDnsName(text: string): boolean {
-  if (text.length === 0 || text.length > 253) return false;
+  if (text.length > 253) return false;
   const labels = text.split('.');
   return labels.every((label, index) => (label === '*' ? index === 0 && labels.length > 1 : isLabel(label)));
 }
@@ -132,7 +132,7 @@ function isHostWithin(host: string, constraint: string): boolean {
 }
 
 function isHost(text: string): boolean {
-  return text.length > 0 && text.length <= 253 && text.split('.').every(isLabel);
+  return text.length <= 253 && text.split('.').every(isLabel);
 }
 
 /** Letters, digits and hyphens inside; the underscore is not a host's but is in use. */

@@ -32,10 +32,8 @@ export const anyPolicy: PolicyRequirements = {
 /** @param path leaf first, anchor last */
 export function findPolicyFault(path: readonly Certificate[], required: PolicyRequirements): PolicyFault | null {
   const anchorDepth = path.length - 1;
-  const anchor = path[anchorDepth];
-  if (anchor === undefined || anchorDepth === 0) return null;
-  // 6.1.2 (d) to (f): what is counted down; n + 1 never reaches zero.
-  const never = anchorDepth + 1;
+  // 6.1.2 (d) to (f): what is counted down once for each certificate; this many never reaches zero.
+  const never = path.length + 1;
   const counters: Counters = {
     explicitPolicy: required.explicitPolicy ? 0 : never,
     policyMapping: required.inhibitMapping ? 0 : never,
