@@ -92,7 +92,6 @@ class Exchange implements Dispatcher.DispatchHandler, Waiter {
   #controller: Dispatcher.DispatchController | null = null;
   #stage: 'asking' | 'answering' | 'answered' | 'settled' = 'asking';
   #heard = false;
-  #refusal: Verdict | null = null;
   #interim = 0;
   #status = 0;
   #octets = 0;
@@ -148,7 +147,7 @@ class Exchange implements Dispatcher.DispatchHandler, Waiter {
     try {
       writeHead(response, status, reason, head);
     } catch (error) {
-      this.#breakOff(failureOf(error, true, this.#input.upstream.origin));
+      controller.abort(error as Error);
       return;
     }
     this.#status = status;
@@ -176,7 +175,8 @@ class Exchange implements Dispatcher.DispatchHandler, Waiter {
   onResponseError(_: unknown, error: Error): void {
     if (this.#mayTryAgain(error)) {
       this.#controller = null;
-      queueMicrotask(() => this.#tryAgain());
+      // Not at once: undici is in the middle of its own bookkeeping.
+      queueMicrotask(() => this.#slot !== null && this.#dispatch(this.#slot));
       return;
     }
     const started = this.#controller !== null;
@@ -186,8 +186,7 @@ class Exchange implements Dispatcher.DispatchHandler, Waiter {
       cutOff(this.#input.response);
       this.#abort('upstream', error.message);
     } else {
-      const refusal = this.#refusal ?? this.#body?.refusal ?? failureOf(error, started, this.#input.upstream.origin);
-      this.#refuse(refusal);
+      this.#refuse(this.#body?.refusal ?? failureOf(error, started, this.#input.upstream.origin));
     }
   }
 
@@ -228,10 +227,10 @@ class Exchange implements Dispatcher.DispatchHandler, Waiter {
 
   /** 103 goes on to the client; other interim answers speak of the upstream's connection, and HTTP/1.0 knows none. */
   #pass(controller: Dispatcher.DispatchController, status: number, raw: RawHeaders): void {
-    const { request, response, upstream } = this.#input;
+    const { request, response } = this.#input;
     this.#interim += 1;
     if (this.#interim > maximumInterim) {
-      this.#breakOff(verdict('upstreamFailed', `${upstream.origin}: more than ${maximumInterim} interim answers`));
+      controller.abort(new Error(`more than ${maximumInterim} interim answers`));
       return;
     }
     if (status !== 103 || !takesInterim(request, response)) return;
@@ -250,24 +249,12 @@ class Exchange implements Dispatcher.DispatchHandler, Waiter {
     return (
       !this.#heard &&
       this.#stage === 'asking' &&
-      this.#refusal === null &&
       this.#body === null &&
       this.#controller !== null &&
       safeMethods.has(this.#input.method) &&
       (this.#slot?.served ?? 0) > 0 &&
       isLostConnection(error)
     );
-  }
-
-  #tryAgain(): void {
-    if (this.#slot === null) return;
-    if (this.#stage === 'settled') this.#release();
-    else this.#dispatch(this.#slot);
-  }
-
-  #breakOff(refusal: Verdict): void {
-    this.#refusal = refusal;
-    this.#controller?.abort(new Error(refusal.detail));
   }
 
   readonly #onClientClose = (): void => {

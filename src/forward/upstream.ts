@@ -115,7 +115,7 @@ class SlotPool implements Upstream {
 
   acquire(waiter: Waiter): 'accepted' | 'full' | 'closed' {
     if (this.#closed) return 'closed';
-    const slot = this.#queue.size > 0 ? null : this.#takeSlot();
+    const slot = this.#takeSlot();
     if (slot !== null) {
       waiter.begin(slot);
       return 'accepted';

@@ -14,12 +14,13 @@ import { setImmediate as turn } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import type { Millis } from '../../src/base/brand.ts';
 import type { ForwardInput } from '../../src/forward/dispatch.ts';
-import type { Slot, Upstream } from '../../src/forward/upstream.ts';
+import type { Slot, Upstream, Waiter } from '../../src/forward/upstream.ts';
+import { createUpstream } from '../../src/forward/upstream.ts';
 import { createAuthority } from '../../src/lab/authority.ts';
 import type { Echo, EchoAnswer, EchoOptions } from '../../src/lab/echo.ts';
 import { echoPattern, startEcho } from '../../src/lab/echo.ts';
 import type { BareGateway, BareOptions } from '../support/bare-gateway.ts';
-import { connectRaw, limits, startBareGateway, startRawBackend } from '../support/bare-gateway.ts';
+import { connectRaw, limits, patient, startBareGateway, startRawBackend } from '../support/bare-gateway.ts';
 
 const ms = (value: number) => value as Millis;
 
@@ -325,6 +326,26 @@ await t.test('a client that leaves frees its connection, wherever it stands', as
   t.equal((await ask(gateway)).status, 200, 'and the only connection still serves');
 });
 
+await t.test('a client that left before its request was decided on is not forwarded', async (t) => {
+  const clients: (() => void)[] = [];
+  const { gateway, echo } = await withEcho(t, {
+    async change(input) {
+      clients.shift()?.();
+      const { response } = input;
+      await until(() => ('stream' in response ? response.stream.destroyed : response.destroyed));
+      return input;
+    },
+  });
+  const raw = connectRaw(gateway.port, 'GET / HTTP/1.1\r\nHost: a\r\n\r\n');
+  clients.push(() => raw.socket.destroy());
+  t.match(await gateway.result(0), { kind: 'aborted', by: 'client', status: 0 });
+  const stream = gateway.h2().request({ ':path': '/' });
+  stream.on('error', () => {});
+  clients.push(() => stream.close(8));
+  t.match(await gateway.result(1), { kind: 'aborted', by: 'client', status: 0 });
+  t.equal(echo.connections, 0);
+});
+
 await t.test('a pipelined request whose turn has not come is aborted with its connection', async (t) => {
   const { gateway, echo } = await withEcho(t);
   const one = 'GET /?delay=never HTTP/1.1\r\nHost: a\r\n\r\n';
@@ -435,6 +456,9 @@ await t.test('nobody listens there: unavailable, at once and every time', async 
   });
   t.teardown(() => gateway.stop());
   const all = await Promise.all(Array.from({ length: 20 }, () => ask(gateway)));
+  // Over HTTP/2 they come in one piece, so that most of them wait in the queue when the connection fails.
+  const session = gateway.h2();
+  all.push(...(await Promise.all(Array.from({ length: 20 }, () => ask2(session)))));
   t.ok(all.every(({ headers }) => headers['x-verdict'] === 'upstreamUnavailable'));
   t.match(gateway.upstream.stats, { open: 0, busy: 0, queued: 0 });
   t.match(await gateway.upstream.probe(), /ECONNREFUSED/);
@@ -522,6 +546,21 @@ await t.test('a fresh connection that fails is not tried again', async (t) => {
   );
   t.equal((await ask(gateway)).headers['x-verdict'], 'upstreamFailed');
   t.equal(requests, 1);
+
+  const counts: number[] = [];
+  const { gateway: other } = await withRaw(
+    t,
+    (socket, connection) =>
+      answering((socket, _, count) => {
+        counts.push(connection);
+        if (connection === 0) socket.end(ok.replace('\r\n\r\n', '\r\nConnection: close\r\n\r\n'));
+        else if (count === 0) socket.destroy();
+      })(socket),
+    { upstream: { maximumConnections: 1 } },
+  );
+  t.equal((await ask(other)).status, 200);
+  t.equal((await ask(other)).headers['x-verdict'], 'upstreamFailed');
+  t.strictSame(counts, [0, 1], 'not even where its predecessor served well');
 });
 
 await t.test('a full queue refuses at once, a long wait refuses later, and the rest goes in order', async (t) => {
@@ -556,6 +595,29 @@ await t.test('whoever waits too long for a connection is told so', async (t) => 
   t.ok(late.every(({ headers }) => headers['x-verdict'] === 'overloaded'));
   t.match(gateway.upstream.stats, { busy: 1, queued: 0 });
   stuck.socket.destroy();
+});
+
+await t.test('each waits its own time', async (t) => {
+  let now = 0;
+  const settings = { ...patient, origin: 'http://127.0.0.1:1', maximumConnections: 1, queueTimeout: ms(50) };
+  const upstream = createUpstream(settings, {}, { monotonic: () => now });
+  t.teardown(() => upstream.destroy());
+  const waiterFor = () => {
+    const { promise, resolve } = Promise.withResolvers<string>();
+    const waiter: Waiter = { begin: () => resolve('begun'), giveUp: (reason) => resolve(reason) };
+    return { waiter, promise };
+  };
+  const [holder, first, second] = [waiterFor(), waiterFor(), waiterFor()];
+  upstream.acquire(holder.waiter);
+  t.equal(await holder.promise, 'begun');
+  upstream.acquire(first.waiter);
+  now = 40;
+  upstream.acquire(second.waiter);
+  now = 50;
+  t.equal(await first.promise, 'timeout');
+  t.equal(upstream.stats.queued, 1, 'the second has ten to go');
+  now = 90;
+  t.equal(await second.promise, 'timeout');
 });
 
 await t.test('a client that reads slowly slows the upstream down, in bounded memory', async (t) => {
@@ -752,7 +814,9 @@ await t.test('early hints reach clients that know them, other interim answers no
     t,
     answering((socket) => socket.write(`HTTP/1.1 102 Processing\r\n\r\n${ok}`)),
   );
-  t.match(await ask(other), { status: 200, hints: [] });
+  const plain = await ask(other);
+  t.equal(plain.status, 200);
+  t.strictSame(plain.hints, []);
 });
 
 await t.test('100 Continue comes from the gateway, when the upstream takes the body and not before', async (t) => {
@@ -856,11 +920,16 @@ await t.test("an https upstream is verified by the operator's name and roots, wh
     extendedKeyUsage: ['1.3.6.1.5.5.7.3.1'],
   });
   const tls = { ca: authority.cert, serverName: 'backend.example.test' };
-  const { gateway, echo } = await withEcho(t, { echo: { tls: issued }, upstream: { tls, maximumConnections: 1 } });
+  let connections = 0;
+  const { gateway, echo } = await withEcho(t, {
+    echo: { tls: issued },
+    upstream: { tls, maximumConnections: 1 },
+    events: { connected: () => (connections += 1) },
+  });
   for (const host of ['a.example.test', 'b.example.test', '127.0.0.1', '[::1]:8']) {
     t.equal((await ask(gateway, { headers: { host } })).status, 200, host);
   }
-  t.equal(echo.connections, 1, 'one connection served them all');
+  t.equal(connections, 1, 'one connection served them all');
   t.equal(await gateway.upstream.probe(), null);
 
   const wrong = [
@@ -890,20 +959,23 @@ await t.test('closing waits for what is in hand, destroying does not', async (t)
   const { gateway } = await withRaw(
     t,
     answering((socket) => sockets.push(socket)),
-    { upstream: { maximumConnections: 1 } },
+    { upstream: { maximumConnections: 2 } },
   );
   const session = gateway.h2();
-  const [running, queued] = [ask2(session), ask2(session)];
-  await until(() => sockets.length === 1 && gateway.upstream.stats.queued === 1);
+  const [running, other, queued] = [ask2(session), ask2(session), ask2(session)];
+  await until(() => sockets.length === 2 && gateway.upstream.stats.queued === 1);
   let closed = false;
   const closing = gateway.upstream.close().then(() => (closed = true));
   t.equal((await ask(gateway)).headers['x-verdict'], 'overloaded', 'nothing new');
   t.notOk(closed);
   sockets[0]?.write(ok);
   t.equal((await running).status, 200);
-  await until(() => sockets.length === 2);
-  t.notOk(closed);
+  await until(() => sockets.length === 3);
   sockets[1]?.write(ok);
+  t.equal((await other).status, 200);
+  await gateway.result(2);
+  t.notOk(closed, 'one is still in hand');
+  sockets[2]?.write(ok);
   t.equal((await queued).status, 200);
   await closing;
   t.match(gateway.upstream.stats, { open: 0, busy: 0, queued: 0 });
