@@ -68,17 +68,15 @@ export async function openConnection(
   }
 }
 
-/** A client that takes the socket it is given, once: left alone, ldapts connects again by itself, and without a bind. */
+/**
+ * A client that knows no other socket than this one: left alone, ldapts connects again by itself when a connection has ended,
+ * and without a bind.
+ */
 function createClient(endpoint: Endpoint, framed: FramedSocket): Client {
-  let given = false;
-  const giveOnce = (): FramedSocket => {
-    if (given || framed.destroyed) throw new Error('the connection has ended');
-    given = true;
-    return framed;
-  };
+  const give: unknown = () => framed;
   return new Client({
     url: endpoint.url,
-    createSecureConnection: giveOnce as unknown as NonNullable<ClientOptions['createSecureConnection']>,
+    createSecureConnection: give as NonNullable<ClientOptions['createSecureConnection']>,
   });
 }
 

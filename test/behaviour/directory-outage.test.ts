@@ -5,8 +5,12 @@
 import type { Socket } from 'node:net';
 import t from 'tap';
 import type { Millis } from '../../src/base/brand.ts';
+import { createBindGate } from '../../src/directory/bind-gate.ts';
+import { ConnectionPool } from '../../src/directory/connection-pool.ts';
 import type { Assertion, Located } from '../../src/directory/directory.ts';
+import { parseEndpoint } from '../../src/directory/endpoint.ts';
 import {
+  authority,
   bind,
   domain,
   handClock,
@@ -396,7 +400,36 @@ await t.test('a bind account that is refused', async (t) => {
 });
 
 await t.test('bounds', async (t) => {
-  await t.test('a connection that has lived for a while may end: that is no failure of the server', async (t) => {
+  await t.test('connections that have answered may end: that is no failure of the server', async (t) => {
+    /** Connections that have carried a search: the directory knows that it has them. */
+    const used = new Set<Socket>();
+    const server = await startScript(t, {
+      search(request, { socket }) {
+        if (request.base === '') return false;
+        used.add(socket);
+        socket.on('close', () => used.delete(socket));
+        return false;
+      },
+    });
+    const forest = await readyDirectory(t, settingsFor([server.url]), { clock: handClock() });
+    const lookUp = async (): Promise<string> => outcome(await forest.locate(alt('A'), patience));
+    const bothUsed = async (): Promise<boolean> => {
+      const first = lookUp();
+      await new Promise((resolve) => setImmediate(resolve));
+      await Promise.all([first, lookUp()]);
+      return used.size === 2;
+    };
+    const dropAll = (): void => {
+      for (const socket of used) socket.destroy();
+    };
+    await until(bothUsed);
+    dropAll();
+    t.equal(await lookUp(), 'nobody', 'it had answered: it is connected again at once');
+    dropAll();
+    t.equal(await lookUp(), 'nobody', 'and again');
+  });
+
+  await t.test('a connection that nobody used may end too, once it has lasted', async (t) => {
     const sockets = new Set<Socket>();
     const server = await startScript(t, {
       bind(_request, { socket }) {
@@ -406,21 +439,33 @@ await t.test('bounds', async (t) => {
       },
     });
     const clock = handClock();
-    const forest = await readyDirectory(t, settingsFor([server.url]), { clock });
-    const dropAll = (): void => {
+    const health: string[] = [];
+    const pool = new ConnectionPool({
+      endpoint: parseEndpoint(server.url),
+      certificateAuthorities: [authority.cert],
+      gate: createBindGate(bind.dn, bind.password),
+      connectTimeout: patience,
+      connections: 2,
+      monotonic: () => clock.monotonic(),
+      random: () => 0,
+      greet: () => Promise.resolve(null),
+      changed: () => void health.push(pool.state),
+    });
+    t.teardown(() => pool.close());
+    const bothLive = (): boolean => [...pool.connections].length === 2;
+    const dropAll = async (): Promise<void> => {
+      await until(bothLive);
+      health.length = 0;
       for (const socket of sockets) socket.destroy();
+      await until(() => pool.state !== 'up');
+      await until(bothLive);
     };
-    await until(() => sockets.size === 2);
-    dropAll();
-    t.equal(
-      outcome(await forest.locate(alt('A'), patience)),
-      'nobody',
-      'it had answered: it is connected again at once',
-    );
-    await until(() => sockets.size === 2);
+    await until(bothLive);
     clock.advance(5000);
-    dropAll();
-    t.equal(outcome(await forest.locate(alt('A'), patience)), 'nobody', 'it had lasted');
+    await dropAll();
+    t.notOk(health.includes('down'), 'it had lasted: it is connected again at once');
+    await dropAll();
+    t.ok(health.includes('down'), 'it had not: it is left alone for a while');
   });
 
   await t.test('connections that end as soon as they are made open the breaker', async (t) => {
