@@ -137,6 +137,24 @@ void t.test('settings: the defaults of a small configuration', async (t) => {
   );
 });
 
+void t.test(
+  'settings: a directory that no location needs is not contacted; NTAuth can be given up in a lab',
+  async (t) => {
+    const unasked = await settingsOf(
+      changed('clientCertificateMapping: enabled', 'clientCertificateMapping: disabled'),
+    );
+    t.equal(unasked.directory, null);
+    const lab = await settingsOf(await readFile(new URL('good-lab-only/config.yaml', cases), 'utf8'));
+    t.match(lab, {
+      labOnly: true,
+      outcomes: 'iis',
+      verdictHeader: true,
+      mapping: { requireNtAuth: false, strongCertificateBindingEnforcement: 1, certificateBackdatingCompensation: 600 },
+    });
+    t.match(lab.trust.get('0.0.0.0:443')?.judge, { minimumRsaBits: 1024, allowSha1: true, allowCaAsClient: true });
+  },
+);
+
 void t.test('settings: every limit is read from its own key', async (t) => {
   const durations = ['handshakeTimeout', 'headersTimeout', 'requestTimeout', 'keepAliveTimeout', 'idleTimeout'];
   const counts = [
@@ -256,6 +274,26 @@ sites:`,
   t.not(first, own);
   t.equal(own?.intermediates.length, 0, 'its own trust stands in place of the global one, as a whole');
   t.equal(own?.anchors[0]?.digest, first?.anchors[0]?.digest, 'the same root, read from UTF-16');
+});
+
+void t.test('trust: what is legal but of no use is warned of', async (t) => {
+  const roots = '[file:trust/root.pem, file:trust/future.pem, file:trust/namesake.pem]';
+  const { warnings } = await settingsOf(changed('[file:trust/root.pem]', roots));
+  t.match(warnings, [
+    /trust\.roots: 2 trusted roots are named CN=Root,O=Lab and have different keys/,
+    /trust\.roots\[1\]: trust\/future\.pem, block 1 \(line 1\), CN=New Root, is not valid before 2027/,
+  ]);
+});
+
+void t.test('trust: a directory of more files than any trust has is refused unread', async (t) => {
+  const names = Array.from({ length: 5001 }, (_, index) => `${index}.pem`);
+  const facilities = {
+    ...world.facilities(changed('file:trust/root.pem', 'dir:trust/ca')),
+    listDirectory: async () => names,
+  };
+  await t.rejects(loadConfiguration('config.yaml', facilities), {
+    message: /`trust\/ca` has more than 5000 certificate files/,
+  });
 });
 
 void t.test('certificates: what is served is what the files hold', async (t) => {
@@ -381,6 +419,13 @@ void t.test('bindings: a host endpoint listens where it says, else everywhere', 
     listen: '0.0.0.0',
   });
   t.match((await settingsOf(host('    listen: "::1"\n'))).bindings[0]?.endpoint, { listen: '::1' });
+});
+
+void t.test('bindings: port 0 is a port of its own each time', async (t) => {
+  const text = changed('0.0.0.0:443\n', '127.0.0.1:0\n')
+    .replace('sites:', '  - endpoint: 127.0.0.2:0\nsites:')
+    .replace('["0.0.0.0:443"]', '["127.0.0.1:0", "127.0.0.2:0"]');
+  t.equal((await settingsOf(text)).bindings.length, 2, 'https and http');
 });
 
 void t.test('bindings: endpoints have one key each, however they are written', (t) => {

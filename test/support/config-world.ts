@@ -52,6 +52,8 @@ async function makeFiles(): Promise<Map<string, Buffer | string>> {
   const expired = await issuing.issue({ subject: 'CN=old', ...server, notAfter: new Date('2025-06-01T00:00:00Z') });
   const future = await issuing.issue({ subject: 'CN=new', ...server, notBefore: new Date('2027-01-01T00:00:00Z') });
   const expiredRoot = await createAuthority({ subject: 'CN=Old Root', notAfter: new Date('2024-01-01T00:00:00Z') });
+  const futureRoot = await createAuthority({ subject: 'CN=New Root', notBefore: new Date('2027-01-01T00:00:00Z') });
+  const namesake = await createAuthority({ subject: 'O=Lab,CN=Root' });
   const noCertificate = pemText(Buffer.from('3003020105', 'hex'));
   const key = createPrivateKey(web.key);
   return new Map<string, Buffer | string>([
@@ -76,6 +78,8 @@ async function makeFiles(): Promise<Map<string, Buffer | string>> {
     ['tls/garbage.pfx', 'not a pfx'],
     ['trust/root.pem', root.cert],
     ['trust/expired.pem', expiredRoot.cert],
+    ['trust/future.pem', futureRoot.cert],
+    ['trust/namesake.pem', namesake.cert],
     ['trust/leaf.pem', web.cert],
     ['trust/utf16.pem', Buffer.from(`\ufeff${root.cert}`, 'utf16le')],
     ['trust/broken-block.pem', root.cert + noCertificate],
