@@ -2,8 +2,8 @@
  * Writes what the configuration cases yield now into their expected.txt: after messages were changed on purpose. Read the
  * difference before committing it; a test that was never red proves nothing.
  *
- *   npm run -s rebase-cases            all cases
- *   npm run -s rebase-cases -- NAME... some
+ *   npx -c 'node scripts/rebase-cases.ts'              all cases
+ *   npx -c 'node scripts/rebase-cases.ts NAME...'      some
  */
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { createConfigWorld } from '../test/support/config-world.ts';
