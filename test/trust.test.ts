@@ -2,6 +2,7 @@
  * The trust store, path building, its budget, and which of several failures becomes the verdict. The checks of a complete
  * path are tested in `trust-checks.test.ts`.
  */
+import { generateKeyPairSync } from 'node:crypto';
 import t from 'tap';
 import { recordSteps } from '../src/base/steps.ts';
 import { createAuthority, type Authority, type Issued } from '../src/lab/authority.ts';
@@ -329,15 +330,37 @@ await t.test(
 
 await t.test('a candidate that was wrong where another was right is listed, and never the verdict', async (t) => {
   const namesake = await root.subordinate({ subject: 'C=US,O=Lab,CN=Issuing CA', key, subjectKeyIdentifier: false });
+  const koblitz = generateKeyPairSync('ec', { namedCurve: 'secp256k1' }).publicKey;
+  const unusable = shapeSigned(
+    {
+      issuer: certificateOf(root).subject.der,
+      subject: certificateOf(issuing).subject.der,
+      publicKey: koblitz.export({ type: 'spki', format: 'der' }),
+    },
+    root,
+  );
   const foreign = await createAuthority({ subject: 'CN=Foreign', key });
   const cross = await crossSigned(foreign, issuing, 'C=US,O=Lab,CN=Issuing CA');
-  const judgement = judge({ presented: [alice, cross, namesake, foreign], roots: [root] });
+  const judgement = judge({ presented: [alice, cross, namesake, unusable, foreign], roots: [root] });
   t.match(outcome(judgement), /^untrustedRoot: certificate 2 /);
-  t.strictSame(codesOf(judgement), ['2 untrustedRoot', '0 signatureInvalid']);
+  t.strictSame(codesOf(judgement), ['2 untrustedRoot', '0 signatureInvalid', '0 weakAlgorithm']);
+  const details = judgement.deadEnds.map(({ detail }) => detail);
+  t.match(details[1], new RegExp(`thumbprint ${thumbprintOf(namesake)}, which has its name: its key did not sign`));
+  t.match(details[2], new RegExp(`thumbprint ${thumbprintOf(unusable)}, which has its name: .* is not supported$`));
+});
+
+await t.test('a certificate is tried once, however often it is presented or stored', async (t) => {
+  const subject = 'C=US,O=Lab,CN=Issuing CA';
+  const expired = await root.issue({ subject, ca: true, key, reuseKeyOf: issuing, notAfter: new Date('2025-01-01') });
+  const namesake = await root.subordinate({ subject, key });
+  const budget = createSearchBudget();
+  const presented = [alice, expired, namesake, expired, expired];
   t.match(
-    judgement.deadEnds[1]?.detail,
-    new RegExp(`thumbprint ${thumbprintOf(namesake)}, which has its name: its key`),
+    outcome(judge({ presented, roots: [root], intermediates: [expired, expired], budget })),
+    /^certificateExpired: certificate 1 /,
   );
+  t.equal(budget.spent('completePaths'), 1);
+  t.equal(budget.spent('signatureChecks'), 3, 'two links, and one to the namesake');
 });
 
 await t.test('a path may reach its anchor at position 10 and no later', async (t) => {

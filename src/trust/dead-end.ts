@@ -51,7 +51,7 @@ export function deadEnd(standstill: Standstill): Finding {
 
 /** A candidate that was wrong where another was right: worth listing, never a verdict. */
 export function wrongCandidate(depth: number, certificate: Certificate, { issuer, outcome }: RefusedIssuer): Finding {
-  const why = outcome === 'bad' ? 'its key did not sign this certificate' : `signature ${outcome}`;
+  const why = outcome === 'bad' ? 'its key did not sign this certificate' : 'its key or the signature is not supported';
   return {
     depth,
     certificate,
@@ -79,7 +79,7 @@ function hasOtherIdentifier(child: Certificate, issuer: Certificate): boolean {
 function unusableText({ signatureAlgorithm }: Certificate, { issuer, outcome }: RefusedIssuer): string {
   return outcome === 'unsupported'
     ? `its signature algorithm ${signatureAlgorithm.oid} or the key of its issuer, thumbprint ${issuer.thumbprint}, is not supported`
-    : `signed with ${outcome === 'weak:md5' ? 'MD5' : 'SHA-1'}, which is not accepted`;
+    : 'signed with MD5, which is not accepted';
 }
 
 function issuerText({ issuer, extensions }: Certificate): string {

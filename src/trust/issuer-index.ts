@@ -55,10 +55,8 @@ function place(bucket: Bucket, certificate: Certificate): void {
 function groupsOf(bucket: Bucket, child: Certificate): readonly (readonly Certificate[])[] {
   const wanted = child.extensions.authorityKeyIdentifier?.keyIdentifier ?? null;
   if (wanted === null) return [bucket.all];
-  const matching = bucket.byIdentifier.get(hexOf(wanted)) ?? [];
-  if (matching.length === bucket.all.length) return [matching];
-  const others = bucket.all.filter(
-    (certificate) => certificate.extensions.subjectKeyIdentifier !== null && !matching.includes(certificate),
-  );
-  return [matching, bucket.withoutIdentifier, others];
+  const key = hexOf(wanted);
+  const differs = ({ extensions: { subjectKeyIdentifier } }: Certificate) =>
+    subjectKeyIdentifier !== null && hexOf(subjectKeyIdentifier) !== key;
+  return [bucket.byIdentifier.get(key) ?? [], bucket.withoutIdentifier, bucket.all.filter(differs)];
 }

@@ -73,8 +73,7 @@ function refusalOf(setbacks: readonly Setback[], budget: SearchBudget): Verdict 
     const meanwhile = sentence === null ? '' : `; until then: ${sentence}`;
     return verdict('searchExhausted', `the search for a path ended ${limits[budget.exhausted]}${meanwhile}`);
   }
-  if (finding === null || sentence === null) return verdict('chainIncomplete', 'there is no path to a trusted root');
-  return verdict(finding.code, sentence);
+  return verdict(finding?.code ?? 'chainIncomplete', sentence ?? 'there is no path to a trusted root');
 }
 
 const limits: Readonly<Record<Allowance, string>> = {
