@@ -17,7 +17,7 @@ const result = await autocannon({
     cert: readFileSync(identity.cert),
     key: readFileSync(identity.key),
     ...(settings.tls === undefined ? {} : { minVersion: settings.tls, maxVersion: settings.tls }),
-  } as object,
+  },
 });
 const output: LoadResult = {
   done: result['2xx'],

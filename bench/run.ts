@@ -51,10 +51,7 @@ interface Measured {
 }
 
 const pairs = options.pairs === undefined ? (options.quick ? 1 : 7) : Number(options.pairs);
-const bed = await openBed(
-  (text) => process.stderr.isTTY && process.stderr.write(`\r\u001b[K${text}`),
-  options.profile ?? null,
-);
+const bed = await openBed(progress, options.profile ?? null);
 const rows: Row[] = [];
 try {
   for (const scenario of scenarios.filter(({ name }) => name.startsWith(options.only)))
@@ -73,7 +70,7 @@ async function measure(scenario: Scenario, bed: Bed): Promise<Row> {
   const rounds = scenario.once === true ? 1 : pairs;
   if (scenario.once !== true) await load(scenario, bed.gatewayUrl(scenario), Math.ceil(count / 5), bed.gatewayPid);
   for (let round = 0; round < rounds; round += 1) {
-    process.stderr.isTTY && process.stderr.write(`\r\u001b[K${scenario.name} ${round + 1}/${rounds}`);
+    progress(`${scenario.name} ${round + 1}/${rounds}`);
     ours.push(await load(scenario, bed.gatewayUrl(scenario), count, bed.gatewayPid));
     if (bed.nginx !== null && scenario.yardstick)
       theirs.push(await load(scenario, bed.nginx.url, count, bed.nginx.pid));
@@ -89,6 +86,11 @@ async function measure(scenario: Scenario, bed: Bed): Promise<Row> {
     ratio: ratios.length > 0 ? median(ratios) : null,
     interval: ratios.length > 0 ? medianInterval(ratios) : null,
   };
+}
+
+/** One line that is written over; nothing unless somebody watches. */
+function progress(text: string): void {
+  if (process.stderr.isTTY) process.stderr.write(`\r\u001b[K${text}`);
 }
 
 async function load(scenario: Scenario, url: string, count: number, pid: number): Promise<Measured> {

@@ -61,7 +61,7 @@ const files: readonly SourceFile[] = readdirSync(source, { recursive: true, enco
     return { path, room: path.split('/')[0] ?? '', text, imports };
   });
 
-t.test('rooms import only along the arrows of the drawing', (t) => {
+void t.test('rooms import only along the arrows of the drawing', (t) => {
   t.ok(files.length > 50, 'the reader of imports finds the source');
   for (const { path, room, imports } of files) {
     if (path === 'index.ts') continue;
@@ -73,7 +73,7 @@ t.test('rooms import only along the arrows of the drawing', (t) => {
   t.end();
 });
 
-t.test('libraries stay in their rooms', (t) => {
+void t.test('libraries stay in their rooms', (t) => {
   for (const { path, room, imports } of files) {
     for (const name of imports) {
       const allowed = homes[name];
@@ -84,7 +84,7 @@ t.test('libraries stay in their rooms', (t) => {
   t.end();
 });
 
-t.test('no file outgrows its idea', (t) => {
+void t.test('no file outgrows its idea', (t) => {
   const lengths = files
     .map(({ path, text }) => ({ path, lines: text.split('\n').length }))
     .toSorted((a, b) => a.lines - b.lines);
@@ -94,7 +94,7 @@ t.test('no file outgrows its idea', (t) => {
   t.end();
 });
 
-t.test('files are named after what they are, and say what they decide', (t) => {
+void t.test('files are named after what they are, and say what they decide', (t) => {
   for (const { path, text } of files) {
     const words = basename(path, '.ts').split('-');
     if (words.some((word) => forbiddenWords.includes(word))) t.fail(`${path}: a forbidden word in its name`);
@@ -105,7 +105,7 @@ t.test('files are named after what they are, and say what they decide', (t) => {
   t.end();
 });
 
-t.test('the flow reads in one sitting', (t) => {
+void t.test('the flow reads in one sitting', (t) => {
   const flow = files.find(({ path }) => path === 'gateway/flow.ts');
   t.ok(flow !== undefined && flow.text.split('\n').length <= 200);
   t.end();

@@ -101,7 +101,7 @@ function plainest(url: string): string {
 
 const underPayroll = /^\/payroll(?:\/|$)/;
 
-t.test('60 spellings and more of a protected path', async (t) => {
+void t.test('60 spellings and more of a protected path', async (t) => {
   const to = await testGateway(t);
   t.ok(new Set(spellings).size >= 60);
   const authority = `127.0.0.1:${to.ports.upFront}`;

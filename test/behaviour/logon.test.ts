@@ -4,7 +4,7 @@
 import t from 'tap';
 import { ask, testGateway } from '../support/gateway.ts';
 
-t.test('logon by certificate', async (t) => {
+void t.test('logon by certificate', async (t) => {
   const to = await testGateway(t);
   const verdict = (answer: { headers: NodeJS.Dict<string | string[]> }) => answer.headers['x-dsmapper-verdict'];
 
