@@ -576,6 +576,16 @@ await t.test('the end', async (t) => {
     await Promise.all([forest.close(), connecting.close()]);
   });
 
+  await t.test('a server that is just being greeted is let go too', async (t) => {
+    const greeted = Promise.withResolvers<Socket>();
+    const server = await startScript(t, { search: (_request, { socket }) => (greeted.resolve(socket), true) });
+    const forest = openDirectory(t, settingsFor([server.url], { searchTimeout: long }));
+    const socket = await greeted.promise;
+    await forest.close();
+    await until(() => socket.destroyed);
+    t.match(await forest.health(), [{ state: 'down', reason: 'the directory was closed' }]);
+  });
+
   await t.test('a wrong authority is said in so many words', async (t) => {
     const server = await startDc(t, [alice]);
     const forest = openDirectory(t, settingsFor([server.url], { certificateAuthorities: [] }));
