@@ -2,6 +2,11 @@
  * Every check of a complete path, one subtest each; those of names are in `trust-names.test.ts`.
  */
 import { generateKeyPairSync } from 'node:crypto';
+import type { Certificate } from '../src/x509/certificate.ts';
+import { generateKeyPairSync } from 'node:crypto';
+import { findWeakKey } from '../src/trust/algorithm-strength.ts';
+import { DerReader } from '../src/x509/der.ts';
+import { parsePublicKey } from '../src/x509/public-key.ts';
 import t from 'tap';
 import { createAuthority, type Authority } from '../src/lab/authority.ts';
 import type { PolicyRequirements } from '../src/trust/policy-graph.ts';
@@ -478,4 +483,15 @@ await t.test('policies: a thicket of mappings costs no more than its size (CVE-2
   const presented: readonly Made[] = [leaf, ...chain.slice(1)];
   // As a tree this has 16 to the power of 8 leaves, and the test would not end.
   t.match(outcome(judge({ presented, roots: [root], ...explicit })), noPolicy);
+});
+
+await t.test('a DSA key is legacy: refused unless SHA-1 is allowed too', (t) => {
+  const { publicKey } = generateKeyPairSync('dsa', { modulusLength: 1024, divisorLength: 160 });
+  const spki = publicKey.export({ format: 'der', type: 'spki' });
+  const reader = new DerReader(spki);
+  const certificate = { publicKey: parsePublicKey(reader, 'key') } as Certificate;
+  const settings = { usageCheck: true, minimumRsaBits: 2048, allowSha1: false, allowCaAsClient: false };
+  t.match(findWeakKey(certificate, settings), /DSA key/);
+  t.equal(findWeakKey(certificate, { ...settings, allowSha1: true }), null);
+  t.end();
 });

@@ -269,6 +269,10 @@ await t.test('signatures', async (t) => {
     t.equal(check(oids.ecdsaWithSha1, 'sha1', p256, strict), 'weak:sha1');
     t.equal(check(oids.ecdsaWithSha1, 'sha1', p256, lenient), 'good');
     t.equal(check(oids.md5WithRsa, 'md5', rsa, lenient), 'weak:md5');
+    const dsa = generateKeyPairSync('dsa', { modulusLength: 1024, divisorLength: 160 });
+    t.equal(check(oids.dsaWithSha1, 'sha1', dsa, strict), 'weak:sha1');
+    t.equal(check(oids.dsaWithSha1, 'sha1', dsa, lenient), 'good');
+    t.equal(check(oids.dsaWithSha1, 'sha1', p256, lenient), 'bad', 'a key of another kind');
     t.end();
   });
 
@@ -278,7 +282,7 @@ await t.test('signatures', async (t) => {
     t.equal(check(oids.sha256WithRsa, '3000', rsa), 'unsupported');
     t.equal(check(oids.ecdsaWithSha256, '0500', p256), 'unsupported');
     t.equal(check(oids.ed25519, '0500', ed25519), 'unsupported');
-    t.equal(check('1.2.840.10040.4.3', '', p256), 'unsupported', 'DSA');
+    t.equal(check(oids.dsaWithSha1, '0500', p256), 'unsupported');
     t.equal(check('1.2.840.113549.1.1.14', '0500', rsa), 'unsupported', 'SHA-224');
     t.end();
   });
@@ -397,7 +401,7 @@ await t.test('signatures', async (t) => {
       [key(sequence(oid(oids.ed25519), hex('0500')), Buffer.alloc(32)), 'ed25519 key with parameters'],
       [key(sequence(oid(oids.ed25519)), Buffer.alloc(31)), 'ed25519 key of 31 octets'],
       [key(sequence(oid(oids.ed448)), Buffer.alloc(32)), 'ed448 key of 32 octets'],
-      [key(sequence(oid('1.2.840.10040.4.1')), Buffer.alloc(32)), 'key type 1.2.840.10040.4.1'],
+      [key(sequence(oid('1.2.840.10040.4.1')), Buffer.alloc(32)), 'DSA key without parameters of its own'],
     ];
     for (const [weak, reason] of cases) {
       t.same(keyFacts(weak), { kind: 'unsupported', reason }, reason);

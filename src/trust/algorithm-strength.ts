@@ -8,9 +8,10 @@ import { schemeOf } from '../x509/signature.ts';
 import type { JudgeSettings } from './judgement.ts';
 
 /** RSA by the length of its modulus; the curves that `x509/` takes are all strong enough. */
-export function findWeakKey({ publicKey }: Certificate, { minimumRsaBits }: JudgeSettings): string | null {
+export function findWeakKey({ publicKey }: Certificate, { minimumRsaBits, allowSha1 }: JudgeSettings): string | null {
   const facts = keyFacts(publicKey);
   if (facts.kind === 'unsupported') return `its public key cannot be used: ${facts.reason}`;
+  if (facts.kind === 'dsa') return allowSha1 ? null : 'DSA key, which the settings do not allow (allowSha1)';
   if (facts.kind !== 'rsa' || facts.bits >= minimumRsaBits) return null;
   return `RSA key of ${facts.bits} bits, at least ${minimumRsaBits} are demanded`;
 }

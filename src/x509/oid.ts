@@ -58,6 +58,8 @@ export const oids = {
   emailAddress: '1.2.840.113549.1.9.1',
   cpsQualifier: '1.3.6.1.5.5.7.2.1',
   userNoticeQualifier: '1.3.6.1.5.5.7.2.2',
+  dsa: '1.2.840.10040.4.1',
+  dsaWithSha1: '1.2.840.10040.4.3',
   rsaEncryption: '1.2.840.113549.1.1.1',
   rsaPss: '1.2.840.113549.1.1.10',
   mgf1: '1.2.840.113549.1.1.8',

@@ -52,6 +52,8 @@ export type KeyFacts =
   | { readonly kind: 'rsa'; readonly bits: number; readonly pssOnly: boolean }
   | { readonly kind: 'ec'; readonly curve: EcCurve }
   | { readonly kind: 'ed25519' | 'ed448' }
+  /** Legacy (FIPS 186-5 withdrew it); `bits` is the length of p. */
+  | { readonly kind: 'dsa'; readonly bits: number }
   /** A key that nobody may use here, and why. */
   | { readonly kind: 'unsupported'; readonly reason: string };
 
@@ -81,6 +83,8 @@ function readFacts(key: PublicKeyInfo): KeyFacts {
       return rsaFacts(key, oid === oids.rsaPss);
     case oids.ecPublicKey:
       return curveFacts(key.algorithm);
+    case oids.dsa:
+      return dsaFacts(key.algorithm);
     case oids.ed25519:
       return edwardsFacts(key, 'ed25519', 32);
     case oids.ed448:
@@ -105,6 +109,19 @@ function rsaFacts(key: PublicKeyInfo, pssOnly: boolean): KeyFacts {
     return { kind: 'unsupported', reason: 'RSA exponent is even, below 3 or above 64 bits' };
   }
   return { kind: 'rsa', bits, pssOnly };
+}
+
+/** Dss-Parms (RFC 3279 section 2.3.2). Parameters inherited from the issuer are not taken: the key would not say what it is. */
+function dsaFacts(algorithm: AlgorithmIdentifier): KeyFacts {
+  if (algorithm.parameters === null) return { kind: 'unsupported', reason: 'DSA key without parameters of its own' };
+  const inner = new DerReader(algorithm.parameters).enter(tags.sequence, 'DSA parameters');
+  const p = integerOf(inner, inner.take(tags.integer, 'DSA p'), 'DSA p');
+  integerOf(inner, inner.take(tags.integer, 'DSA q'), 'DSA q');
+  integerOf(inner, inner.take(tags.integer, 'DSA g'), 'DSA g');
+  inner.finish('DSA parameters');
+  const bits = bitLength(p);
+  if (bits < 1024 || bits > 3072) return { kind: 'unsupported', reason: `DSA key of ${bits} bits` };
+  return { kind: 'dsa', bits };
 }
 
 /** A named curve only: explicit parameters let a key lie about its curve (CVE-2020-0601). */

@@ -51,7 +51,7 @@ export function verifySignature(
 
 /** What there is to compute. */
 export interface SignatureScheme {
-  readonly key: 'rsa' | 'ec' | 'ed25519' | 'ed448';
+  readonly key: 'rsa' | 'ec' | 'dsa' | 'ed25519' | 'ed448';
   /** Null where the algorithm brings its own. */
   readonly hash: 'md5' | 'sha1' | 'sha256' | 'sha384' | 'sha512' | null;
   /** Octets of salt for RSASSA-PSS, null for everything else. */
@@ -81,6 +81,8 @@ const plainSchemes: ReadonlyMap<string, SignatureScheme> = new Map([
   [oids.ecdsaWithSha256, { key: 'ec', hash: 'sha256', saltLength: null }],
   [oids.ecdsaWithSha384, { key: 'ec', hash: 'sha384', saltLength: null }],
   [oids.ecdsaWithSha512, { key: 'ec', hash: 'sha512', saltLength: null }],
+  // Only with SHA-1, so that the switch that lets old authorities in decides about DSA too.
+  [oids.dsaWithSha1, { key: 'dsa', hash: 'sha1', saltLength: null }],
   [oids.ed25519, { key: 'ed25519', hash: null, saltLength: null }],
   [oids.ed448, { key: 'ed448', hash: null, saltLength: null }],
 ]);

@@ -49,7 +49,7 @@ function judge(path: string, test: PkitsCase, at: Instant) {
   return judgeChain({
     presented,
     store: createTrustStore(read(anchor), below.slice(0, -1).flatMap(read)),
-    settings: { usageCheck: true, minimumRsaBits: 2048, allowSha1: false, allowCaAsClient: true },
+    settings: { usageCheck: true, minimumRsaBits: 2048, allowSha1: true, allowCaAsClient: true },
     at,
     steps: noSteps,
     purpose: 'any',
