@@ -365,7 +365,7 @@ await t.test('an index changes the cost of a search, never its answer', async (t
       leaf,
       fc.record({ kind: fc.constantFrom('and', 'or'), parts: fc.array(tie('filter'), { maxLength: 3 }) }),
       fc.record({ kind: fc.constant('not'), part: tie('filter') }),
-    ) as fc.Arbitrary<Filter>,
+    ),
   }));
   const all = store.search(base, 'subtree', { kind: 'present', attribute: 'objectclass' }, false);
   fc.assert(

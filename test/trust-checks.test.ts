@@ -1,7 +1,6 @@
 /**
  * Every check of a complete path, one subtest each; those of names are in `trust-names.test.ts`.
  */
-import { generateKeyPairSync } from 'node:crypto';
 import type { Certificate } from '../src/x509/certificate.ts';
 import { generateKeyPairSync } from 'node:crypto';
 import { findWeakKey } from '../src/trust/algorithm-strength.ts';
