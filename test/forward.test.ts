@@ -11,6 +11,7 @@ import { checkHeaderNames, defaultHeaderNames, identityHeaders } from '../src/fo
 import { foldName, isFieldValue, isToken } from '../src/forward/field-syntax.ts';
 import { forwardedHeaders } from '../src/forward/forwarded.ts';
 import { headerText, textOfHeader } from '../src/forward/header-text.ts';
+import { rememberNames } from '../src/forward/name-memory.ts';
 import { protectedNames } from '../src/forward/protected-names.ts';
 import { createSanitizer } from '../src/forward/sanitize.ts';
 import { failureOf, isLostConnection } from '../src/forward/upstream-failure.ts';
@@ -220,6 +221,22 @@ await t.test('trailers lose identity, framing and whatever RFC 9110 forbids ther
   t.strictSame(sanitizer.trailers([...raw, 'Transfer-Encoding', 'chunked', 'Cache_Control', 'x']), ['X-Sum', '1']);
   t.match(sanitizer.trailers(['X', 'a\0']), { code: 'badRequest' });
   t.match(sanitizer.trailers(['X Y', 'a']), { code: 'badRequest' });
+});
+
+await t.test('the memory for names is bounded in number and length', async (t) => {
+  let decided = 0;
+  const memory = rememberNames((name) => {
+    decided += 1;
+    return name.length;
+  });
+  for (let i = 0; i < 3000; i += 1) memory.of(`X-Invented-${i}`);
+  t.ok(memory.size > 0 && memory.size <= 1000);
+  decided = 0;
+  for (let i = 0; i < 3; i += 1) t.equal(memory.of('Accept'), 6);
+  t.equal(decided, 1, 'decided once');
+  const { size } = memory;
+  t.equal(memory.of('x'.repeat(65)), 65);
+  t.equal(memory.size, size);
 });
 
 await t.test('a flood of invented names does not make it forget how to judge', async (t) => {

@@ -7,6 +7,7 @@ import type { Verdict } from '../base/verdict.ts';
 import { verdict } from '../base/verdict.ts';
 import { isFieldValue, isToken } from './field-syntax.ts';
 import type { FlatHeaders } from './forward-contract.ts';
+import { rememberNames } from './name-memory.ts';
 
 /** @param path canonical path and query; @param headers without Host and Content-Length, which are added at the dispatch */
 export function admit(method: string, path: string, host: string | null, headers: FlatHeaders): Verdict | null {
@@ -19,7 +20,7 @@ export function admit(method: string, path: string, host: string | null, headers
   if (headers.length % 2 !== 0) return verdict('badRequest', 'a header name stands without its value');
   for (let i = 0; i < headers.length; i += 2) {
     const name = headers[i] ?? '';
-    if (!isSendable(name)) return verdict('badRequest', 'a header name is not a token or belongs to the connection');
+    if (!sendable.of(name)) return verdict('badRequest', 'a header name is not a token or belongs to the connection');
     if (!isFieldValue(headers[i + 1] ?? '')) return verdict('badRequest', `header ${name} has a forbidden character`);
   }
   return null;
@@ -36,15 +37,6 @@ const refusedMethods: ReadonlySet<string> = new Set(['CONNECT', 'TRACE', 'TRACK'
 /** Origin form (RFC 9112 section 3.2.1). So `OPTIONS *` and absolute URLs do not pass, nor does a fragment. */
 const requestTarget = /^\/[\u0021\u0022\u0024-\u007e]*$/;
 
-function isSendable(name: string): boolean {
-  const known = names.get(name);
-  if (known !== undefined) return known;
-  const sendable = isToken(name) && !ofTheConnection.has(name.toLowerCase());
-  if (names.size >= rememberedNames) names.clear();
-  names.set(name, sendable);
-  return sendable;
-}
-
 /** What undici writes itself or refuses. */
 const ofTheConnection: ReadonlySet<string> = new Set([
   'connection',
@@ -56,6 +48,5 @@ const ofTheConnection: ReadonlySet<string> = new Set([
   'upgrade',
 ]);
 
-/** Whether a name may be sent is a fact about the name alone, so one memory serves everybody. */
-const names = new Map<string, boolean>();
-const rememberedNames = 1000;
+/** A fact about the name alone, so one memory serves everybody. */
+const sendable = rememberNames((name) => isToken(name) && !ofTheConnection.has(name.toLowerCase()));

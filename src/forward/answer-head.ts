@@ -5,6 +5,7 @@
  */
 import type { FlatHeaders } from './forward-contract.ts';
 import { foldName, isFieldValue, isToken } from './field-syntax.ts';
+import { rememberNames } from './name-memory.ts';
 import { neverTrailers } from './sanitize.ts';
 
 /** As undici has it: name, value, name, value, in octets. */
@@ -33,7 +34,7 @@ export function answerHead(raw: RawHeaders, facts: AnswerFacts): AnswerHead {
   let listed: Set<string> | null = null;
   for (let i = 0; i + 1 < raw.length; i += 2) {
     const name = textOf(raw[i]);
-    const action = actionOf(name);
+    const action = actions.of(name);
     if (action === 'drop' || (facts.ours.length > 0 && isOurs(name, facts.ours))) continue;
     const value = textOf(raw[i + 1]);
     switch (action) {
@@ -77,7 +78,7 @@ function grouped(raw: RawHeaders, passes: (lower: string) => boolean): Record<st
     const name = textOf(raw[i]);
     const lower = name.toLowerCase();
     const value = textOf(raw[i + 1]);
-    if (actionOf(name) !== 'keep' || !passes(lower) || !isToken(name) || !isFieldValue(value)) continue;
+    if (actions.of(name) !== 'keep' || !passes(lower) || !isToken(name) || !isFieldValue(value)) continue;
     const before = fields.get(lower);
     fields.set(lower, before === undefined ? value : [before, value].flat());
   }
@@ -86,18 +87,10 @@ function grouped(raw: RawHeaders, passes: (lower: string) => boolean): Record<st
 
 type Action = 'keep' | 'drop' | 'connection' | 'content-length' | 'cache-control' | 'trailer';
 
-const actions = new Map<string, Action>();
-const rememberedNames = 1000;
-
-function actionOf(name: string): Action {
-  const known = actions.get(name);
-  if (known !== undefined) return known;
-  const lower = name.toLowerCase();
-  const action = specialFields.get(lower) ?? (foldName(name).startsWith('x-dsmapper-') ? 'drop' : 'keep');
-  if (actions.size >= rememberedNames) actions.clear();
-  actions.set(name, action);
-  return action;
-}
+const actions = rememberNames<Action>((name) => {
+  const special = specialFields.get(name.toLowerCase());
+  return special ?? (foldName(name).startsWith('x-dsmapper-') ? 'drop' : 'keep');
+});
 
 const specialFields: ReadonlyMap<string, Action> = new Map<string, Action>([
   ['cache-control', 'cache-control'],

@@ -17,18 +17,11 @@ export function isGone(request: ClientRequest, response: ClientResponse): boolea
 }
 
 /**
- * Calls `listener` when the exchange with the client has ended, well or badly.
- *
- * Three sources, because none is complete: the response's `close` does not come to a HEAD request over HTTP/2 that ends
- * early, nor to a pipelined response whose turn has not come.
+ * Calls `listener` when the exchange with the client has ended, well or badly. Over HTTP/2 the stream is asked: the
+ * response's own `close` does not come where a HEAD request ends early.
  */
-export function onClientClose(request: ClientRequest, response: ClientResponse, listener: () => void): void {
-  if (isStream(response)) {
-    response.stream.on('close', listener);
-    return;
-  }
-  response.on('close', listener);
-  if (response.socket === null) onSocketClose(request.socket, response, listener);
+export function onClientClose(response: ClientResponse, listener: () => void): void {
+  (isStream(response) ? response.stream : response).on('close', listener);
 }
 
 export function onceDrained(response: ClientResponse, listener: () => void): void {
@@ -63,7 +56,6 @@ export function flushHead(response: ClientResponse): void {
 }
 
 export function writeHints(response: ClientResponse, hints: Record<string, string | string[]>): void {
-  if (response.headersSent) return;
   if (isStream(response)) response.stream.additionalHeaders({ ':status': '103', ...hints });
   else response.writeInformation(103, hints);
 }
@@ -84,20 +76,3 @@ export function endConnection(request: ClientRequest, response: ServerResponse):
 
 /** RFC 9113 section 7. */
 export const noError = 0;
-
-/** One listener per socket, however many responses wait in its pipeline. */
-const waiting = new WeakMap<object, Map<object, () => void>>();
-
-function onSocketClose(socket: ClientRequest['socket'], response: ServerResponse, listener: () => void): void {
-  let listeners = waiting.get(socket);
-  if (listeners === undefined) {
-    const fresh = new Map<object, () => void>();
-    listeners = fresh;
-    waiting.set(socket, fresh);
-    socket.once('close', () => {
-      for (const call of fresh.values()) call();
-    });
-  }
-  listeners.set(response, listener);
-  response.once('close', () => listeners.delete(response));
-}

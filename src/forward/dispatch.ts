@@ -108,7 +108,7 @@ class Exchange implements Dispatcher.DispatchHandler, Waiter {
       this.#abort('client', 'the client left before its request was forwarded');
       return;
     }
-    onClientClose(request, response, this.#onClientClose);
+    onClientClose(response, this.#onClientClose);
     const entry = upstream.acquire(this);
     if (entry === 'full') this.#refuse(verdict('overloaded', `the queue of ${upstream.origin} is full`));
     if (entry === 'closed') this.#refuse(verdict('overloaded', `${upstream.origin} is being closed`));

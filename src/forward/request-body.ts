@@ -1,7 +1,8 @@
 /**
  * A request's body on its way upstream: first what was read before the renegotiation, then what still arrives. It is a
  * stream of its own, because undici destroys the body it is given, and destroying a client's request ends the client's
- * connection. Counts, and stops a body that is longer than allowed or not as long as announced.
+ * connection. Counts, and stops a body that is longer than allowed or not as long as announced. A client that leaves is
+ * noticed by the exchange, which then destroys this.
  */
 import { Readable } from 'node:stream';
 import type { Verdict } from '../base/verdict.ts';
@@ -64,8 +65,6 @@ export class RequestBody extends Readable {
     request.pause();
     request.removeListener('data', this.#onData);
     request.removeListener('end', this.#onEnd);
-    request.removeListener('close', this.#onLost);
-    request.removeListener('error', this.#onLost);
     callback(error);
   }
 
@@ -73,8 +72,6 @@ export class RequestBody extends Readable {
     const { request } = this.#facts;
     request.on('data', this.#onData);
     request.on('end', this.#onEnd);
-    request.on('close', this.#onLost);
-    request.on('error', this.#onLost);
   }
 
   readonly #onData = (chunk: Buffer): void => {
@@ -96,17 +93,14 @@ export class RequestBody extends Readable {
 
   readonly #onEnd = (): void => {
     const { length, request } = this.#facts;
+    // A stream that is reset with NO_ERROR ends as if it were complete.
     if (request.aborted) {
-      this.#onLost();
+      this.#breakOff(verdict('badRequest', 'the body ended in the middle'));
     } else if (typeof length === 'number' && this.#octets !== length) {
       this.#breakOff(verdict('badRequest', `the body has ${this.#octets} octets, its Content-Length says ${length}`));
     } else {
       this.push(null);
     }
-  };
-
-  readonly #onLost = (): void => {
-    this.#breakOff(verdict('badRequest', 'the body ended in the middle'));
   };
 
   #breakOff(refusal: Verdict): false {

@@ -10,6 +10,8 @@ import type { Verdict } from '../base/verdict.ts';
 import { verdict } from '../base/verdict.ts';
 import { foldName, isFieldValue, isToken } from './field-syntax.ts';
 import type { FlatHeaders, HeaderNames } from './forward-contract.ts';
+import type { NameMemory } from './name-memory.ts';
+import { rememberNames } from './name-memory.ts';
 import { protectedNames } from './protected-names.ts';
 
 export interface SanitizerSettings {
@@ -40,19 +42,10 @@ export interface Sanitizer {
 
 export function createSanitizer(settings: SanitizerSettings): Sanitizer {
   const isProtected = protectedNames(settings.names, settings.protectedNames);
-  const actions = new Map<string, Action>();
-  const actionOf = (name: string): Action => {
-    const known = actions.get(name);
-    if (known !== undefined) return known;
-    const action = actionFor(name, isProtected);
-    // Bounded, because names come from strangers; the common ones are back after a request or two.
-    if (actions.size >= rememberedNames) actions.clear();
-    actions.set(name, action);
-    return action;
-  };
+  const actions = rememberNames((name) => actionFor(name, isProtected));
   return {
-    request: (raw) => cleanRequest(raw, actionOf),
-    trailers: (raw) => cleanTrailers(raw, actionOf),
+    request: (raw) => cleanRequest(raw, actions),
+    trailers: (raw) => cleanTrailers(raw, actions),
   };
 }
 
@@ -68,8 +61,6 @@ type Action =
   | 'connection'
   | 'cookie'
   | 'expect';
-
-const rememberedNames = 1000;
 
 function actionFor(name: string, isProtected: (folded: string) => boolean): Action {
   if (name.startsWith(':')) return name === ':authority' ? 'authority' : 'drop';
@@ -96,7 +87,7 @@ const specialFields: ReadonlyMap<string, Action> = new Map<string, Action>([
 /** RFC 9110 section 7.6.1, and RFC 7540 section 3.2.1 for HTTP2-Settings. */
 const connectionFields: ReadonlySet<string> = new Set(['http2-settings', 'keep-alive', 'te', 'trailer', 'upgrade']);
 
-function cleanRequest(raw: FlatHeaders, actionOf: (name: string) => Action): CleanHeaders | Verdict {
+function cleanRequest(raw: FlatHeaders, actions: NameMemory<Action>): CleanHeaders | Verdict {
   const headers: string[] = [];
   let host: string | null = null;
   let authority: string | null = null;
@@ -109,7 +100,7 @@ function cleanRequest(raw: FlatHeaders, actionOf: (name: string) => Action): Cle
   for (let i = 0; i + 1 < raw.length; i += 2) {
     const name = raw[i] ?? '';
     const value = raw[i + 1] ?? '';
-    const action = actionOf(name);
+    const action = actions.of(name);
     if (action === 'malformed' || !isFieldValue(value)) return bad('a header field is not well-formed');
     switch (action) {
       case 'keep':
@@ -162,12 +153,12 @@ function cleanRequest(raw: FlatHeaders, actionOf: (name: string) => Action): Cle
   };
 }
 
-function cleanTrailers(raw: FlatHeaders, actionOf: (name: string) => Action): string[] | Verdict {
+function cleanTrailers(raw: FlatHeaders, actions: NameMemory<Action>): string[] | Verdict {
   const trailers: string[] = [];
   for (let i = 0; i + 1 < raw.length; i += 2) {
     const name = raw[i] ?? '';
     const value = raw[i + 1] ?? '';
-    const action = actionOf(name);
+    const action = actions.of(name);
     if (action === 'malformed' || !isFieldValue(value)) return bad('a trailer field is not well-formed');
     if (action === 'keep' && !neverTrailers.has(foldName(name))) trailers.push(name, value);
   }

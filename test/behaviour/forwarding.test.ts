@@ -9,7 +9,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Readable } from 'node:stream';
+import { Readable, type Writable } from 'node:stream';
 import { setImmediate as turn } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import type { Millis } from '../../src/base/brand.ts';
@@ -848,21 +848,29 @@ await t.test('100 Continue comes from the gateway, when the upstream takes the b
 
 await t.test('an answer before the end of the upload reaches the client', async (t) => {
   const { gateway } = await withEcho(t);
-  const head = 'POST /?early=1&status=413 HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n';
-  const raw = connectRaw(gateway.port, `${head}\r\nabc`);
+  const rest = Buffer.alloc(400_000, 'x');
+  const head = `POST /?early=1&status=413 HTTP/1.1\r\nHost: a\r\nContent-Length: ${rest.length}\r\n`;
+  const next = Buffer.from('GET /second HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n');
+  const raw = connectRaw(gateway.port, `${head}\r\nx`);
   await raw.until(/413[^]*"bodyBytes":0/);
-  t.notOk(raw.socket.closed);
-  raw.socket.write('defghijGET /second HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n');
+  raw.socket.write(Buffer.concat([rest.subarray(1), next]));
   t.match(await raw.closed, /413[^]*200 OK[^]*\/second/, 'and the connection goes on after the rest of the body');
 
-  const chunked = connectRaw(gateway.port, `${head.replace('early', 'chunks=1&early')}\r\nabc`);
+  const chunked = connectRaw(gateway.port, `${head.replace('early', 'chunks=1&early')}\r\nx`);
   t.match(await chunked.until(/\r\n0\r\n\r\n$/), /413/, 'a client that sends the rest after the answer gets all of it');
   chunked.socket.destroy();
 
-  const closing = connectRaw(gateway.port, `${head}Connection: close\r\n\r\nabc`);
+  const closing = connectRaw(gateway.port, `${head}Connection: close\r\n\r\nx`);
   await closing.until(/413/);
-  closing.socket.write('defghij');
+  closing.socket.write(rest.subarray(1));
   t.match(await closing.closed, /413[^]*"bodyBytes":0/);
+
+  const leaving = connectRaw(gateway.port, `${head}Connection: close\r\n\r\nx`);
+  await leaving.until(/413/);
+  leaving.socket.destroy();
+  const { request } = await gateway.input(4);
+  await gateway.result(4);
+  await until(() => request.listenerCount('data') === 0);
 
   const stream = gateway.h2().request({ ':method': 'POST', ':path': '/?early=1&status=413' });
   stream.write('abc');
@@ -873,12 +881,97 @@ await t.test('an answer before the end of the upload reaches the client', async 
 });
 
 await t.test('a client that goes on sending what nobody wants is cut off, by octets and by time', async (t) => {
-  for (const bound of [{ lingerBytes: 100_000 }, { lingerTimeout: ms(50) }]) {
+  const never = 600_000;
+  for (const bound of [
+    { lingerBytes: 100_000, lingerTimeout: ms(never) },
+    { lingerBytes: 1e9, lingerTimeout: ms(50) },
+  ]) {
     const { gateway } = await withEcho(t, { change: (input) => ({ ...input, limits: { ...limits, ...bound } }) });
     const raw = connectRaw(gateway.port, 'POST /?early=1 HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999\r\n\r\nabc');
     await raw.until(/200 OK/);
-    if ('lingerBytes' in bound) raw.socket.write(Buffer.alloc(400_000));
+    if (bound.lingerTimeout === never) raw.socket.write(Buffer.alloc(400_000));
     t.match(await raw.closed, /200 OK[^]*"bodyBytes":0/);
+  }
+});
+
+await t.test('a client that leaves before it has read the whole answer is not counted as served', async (t) => {
+  const sockets: net.Socket[] = [];
+  const head = 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n';
+  const { gateway } = await withRaw(
+    t,
+    answering((socket) => {
+      socket.write(head);
+      sockets.push(socket);
+    }),
+  );
+  const leavers: (() => void)[] = [];
+  const raw = connectRaw(gateway.port, 'GET / HTTP/1.1\r\nHost: a\r\n\r\n');
+  raw.socket.pause();
+  leavers.push(() => raw.socket.destroy());
+  await gateway.input(0);
+  const stream = gateway.h2().request({ ':path': '/' });
+  stream.on('error', () => {});
+  stream.pause();
+  leavers.push(() => stream.close(8));
+  for (const index of [0, 1]) {
+    const { response } = await gateway.input(index);
+    const answer = ('stream' in response ? response.stream : response) as unknown as Writable;
+    await until(() => sockets.length === index + 1);
+    const [backend] = sockets.slice(index);
+    // Piece by piece until the way to the client is full, with less than a buffer's worth left here.
+    while (answer.writableLength === 0) {
+      backend?.write(`2000\r\n${'x'.repeat(8192)}\r\n`);
+      for (let turns = 0; turns < 5; turns += 1) await turn();
+    }
+    backend?.write('0\r\n\r\n');
+    await until(() => answer.writableEnded);
+    leavers[index]?.();
+    t.match(await gateway.result(index), { kind: 'aborted', by: 'client', status: 200 }, index === 0 ? 'h1' : 'h2');
+  }
+});
+
+/** An HTTP/2 frame (RFC 9113 section 4.1) of stream 1, or 0 for SETTINGS. */
+function frame(type: number, flags: number, payload: Buffer): Buffer {
+  const head = Buffer.from([0, payload.length >> 8, payload.length & 0xff, type, flags, 0, 0, 0, type === 4 ? 0 : 1]);
+  return Buffer.concat([head, payload]);
+}
+
+await t.test(
+  'a stream that is reset, with or without an error, does not end the request at the upstream',
+  async (t) => {
+    for (const code of [0, 2, 8]) {
+      const seen: string[] = [];
+      const { gateway, backend } = await withRaw(t, (socket) => {
+        socket.on('data', (chunk: Buffer) => seen.push(chunk.toString('latin1')));
+      });
+      // Octet by octet, because node:http2 ends a stream before it resets it: POST, http, /, authority a.
+      const headers = frame(1, 4, Buffer.from([0x83, 0x86, 0x84, 0x41, 1, 0x61]));
+      const preface = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
+      const data = frame(0, 0, Buffer.from('abc'));
+      const raw = connectRaw(gateway.h2Port, Buffer.concat([preface, frame(4, 0, Buffer.alloc(0)), headers, data]));
+      await until(() => seen.join('').includes('abc'));
+      raw.socket.write(frame(3, 0, Buffer.from([0, 0, 0, code])));
+      t.match(await gateway.result(0), { kind: 'aborted', by: 'client' }, `code ${code}`);
+      await until(() => backend.sockets.size === 0);
+      t.notMatch(seen.join(''), /\r\n0\r\n\r\n/);
+    }
+  },
+);
+
+await t.test('the reason phrase is passed on where it can be', async (t) => {
+  const phrases: readonly (readonly [sent: string, got: string])[] = [
+    ['All Fine', 'All Fine'],
+    ['', 'OK'],
+    ['Zu teuer: 5 €', 'OK'],
+  ];
+  for (const [sent, got] of phrases) {
+    const { gateway } = await withRaw(
+      t,
+      answering((socket) => socket.write(ok.replace('OK', sent))),
+    );
+    const raw = connectRaw(gateway.port, 'GET / HTTP/1.1\r\nHost: a\r\n\r\n');
+    t.equal((await raw.until(/\r\n/)).split('\r\n')[0], `HTTP/1.1 200 ${got}`);
+    t.equal((await ask2(gateway.h2())).status, 200);
   }
 });
 
@@ -986,8 +1079,10 @@ await t.test('closing waits for what is in hand, destroying does not', async (t)
     await second.stop();
     await echo.stop();
   });
-  const asked = [ask(second, { path: '/?delay=never' }), ask(second)];
-  await until(() => echo.requests === 1 && second.upstream.stats.queued === 1);
+  const asked = [ask(second, { path: '/?delay=never' })];
+  await until(() => echo.requests === 1);
+  asked.push(ask(second));
+  await until(() => second.upstream.stats.queued === 1);
   await second.upstream.destroy();
   const codes = (await Promise.all(asked)).map(({ headers }) => headers['x-verdict']);
   t.strictSame(codes, ['upstreamFailed', 'overloaded']);
