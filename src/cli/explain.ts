@@ -79,7 +79,7 @@ function clockAt(text: string | undefined): Clock {
   if (Number.isNaN(instant)) {
     throw badFlag(`--at ${text} is not an instant`, 'write it as 2026-11-22T17:33:00Z');
   }
-  return { now: () => instant as Instant, monotonic: systemClock.monotonic };
+  return { now: () => instant as Instant, monotonic: () => systemClock.monotonic() };
 }
 
 /** @throws Failure for flags that would have no effect: whoever gave them would believe an answer to another question */

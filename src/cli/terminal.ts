@@ -15,7 +15,7 @@ export interface Terminal {
   note(text: string): void;
   /** One line that is written over; nothing unless standard error is a terminal. */
   progress(text: string): void;
-  paint(style: Style, text: string): string;
+  readonly paint: (style: Style, text: string) => string;
 }
 
 export const terminal: Terminal = {

@@ -58,7 +58,7 @@ export function hostOf(authority: string): string | null {
   const host = match?.[1] ?? null;
   const tidy = host?.endsWith('.') === true ? host.slice(0, -1) : host;
   lastAuthority = authority;
-  lastHost = tidy === null || tidy.includes('..') ? null : tidy;
+  lastHost = tidy === null || tidy.includes('..') || tidy.endsWith('.') ? null : tidy;
   return lastHost;
 }
 

@@ -18,6 +18,7 @@ import type { AskFailure, Connection, Presented } from '../tls/connection.ts';
 import type { Metrics, Stage } from './metrics.ts';
 import { stages } from './metrics.ts';
 import { readAhead } from './read-ahead.ts';
+import { looksAtCertificates } from './rule.ts';
 import type { Setup } from './setup.ts';
 import type { Outgoing, Rule } from './stages.ts';
 import { isVerdict } from './stages.ts';
@@ -141,7 +142,7 @@ export class Exchange implements Way {
       expectContinue: clean.expectContinue && this.#prefix === null,
       response: this.response,
       answerHeaders: this.answerHeaders(setup, statusText(answerOf(good, setup.settings.outcomes))),
-      noStore: outgoing.identityHeaders.length > 0,
+      noStore: looksAtCertificates(rule),
       limits: setup.settings.limits,
       onAnswer: (status) => {
         this.status = status;

@@ -81,7 +81,7 @@ export async function startGateway(
 
   function serve(request: ClientRequest, response: ClientResponse): void {
     const connection = connectionOf(request);
-    const { monotonic } = facilities.clock;
+    const monotonic = () => facilities.clock.monotonic();
     const renegotiated = () => metrics.countConnection('renegotiated');
     const facts = { id: nextId(), connection, request, response, bindingFor, monotonic, renegotiated };
     void finish(new Exchange(facts), setup);

@@ -38,12 +38,12 @@ const cacheOutcomes: readonly (CacheOutcome | 'connection')[] = [
 
 /** Read at scrape time, so that nothing has to be kept in step. */
 export interface Gauges {
-  connections(): number;
-  requestsInFlight(): number;
-  generation(): number;
-  mappingCacheEntries(): number;
-  certificateCacheEntries(): number;
-  upstreamBusy(): number;
+  readonly connections: () => number;
+  readonly requestsInFlight: () => number;
+  readonly generation: () => number;
+  readonly mappingCacheEntries: () => number;
+  readonly certificateCacheEntries: () => number;
+  readonly upstreamBusy: () => number;
 }
 
 /** For commands that serve nobody. */
@@ -134,12 +134,13 @@ function childrenOf<Value extends string>(counter: Counter, values: readonly Val
 }
 
 function gauge(registers: Registry[], name: string, help: string, read: () => number): void {
-  new Gauge({
+  const gauge = new Gauge({
     name,
     help,
-    registers,
+    registers: [],
     collect() {
       this.set(read());
     },
   });
+  for (const registry of registers) registry.registerMetric(gauge);
 }

@@ -28,13 +28,16 @@ export function refuse(exchange: Exchange, refusal: Verdict, setup: Setup): void
   exchange.status = answer.status;
   response.statusCode = answer.status;
   const headers = [
-    ...['Content-Type', page.contentType, 'Content-Length', String(body.length), 'Cache-Control', 'no-store'],
-    ...[
-      'X-Content-Type-Options',
-      'nosniff',
-      'Content-Security-Policy',
-      "default-src 'none'; style-src 'unsafe-inline'",
-    ],
+    'Content-Type',
+    page.contentType,
+    'Content-Length',
+    String(body.length),
+    'Cache-Control',
+    'no-store',
+    'X-Content-Type-Options',
+    'nosniff',
+    'Content-Security-Policy',
+    "default-src 'none'; style-src 'unsafe-inline'",
     ...exchange.answerHeaders(setup, statusText(answer)),
     ...(answer.status === 503 ? ['Retry-After', '5'] : []),
     ...(answer.status === 405 ? ['Allow', 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS'] : []),

@@ -175,12 +175,17 @@ function memoryLog() {
   return { ...log, lines, logged };
 }
 
+/** Ports of this process so far: one that is free again may still be meant for somebody else. */
+const given = new Set<number>();
+
 /**
  * A port that is free now, and that the system gives to nobody until the gateway has it: below those that it chooses for others
  * (32768 on Linux, 49152 elsewhere).
  */
 function freePort(): Promise<number> {
   const port = randomInt(10_000, 32_768);
+  if (given.has(port)) return freePort();
+  given.add(port);
   return new Promise((resolve, reject) => {
     const server = http.createServer();
     server.once('error', (error: NodeJS.ErrnoException) => {
