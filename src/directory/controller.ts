@@ -1,6 +1,6 @@
 /**
  * The searches of one directory server. Decides which connection carries a search, how many wait, and that a search whose
- * connection died is sent once more on another. Whether the server is worth asking is `connection-pool.ts`' business,
+ * connection died is sent once more when the server is heard of again. Whether the server is worth asking is `connection-pool.ts`' business,
  * which server to ask `server-group.ts`'.
  */
 import type { Millis } from '../base/brand.ts';
@@ -30,8 +30,8 @@ export const pipelined = 4;
 interface Waiting {
   readonly request: DirectorySearch;
   readonly records: SearchRecord[];
-  /** Whether a connection has died under it. */
-  again: boolean;
+  /** Messages heard when a connection first died under it. */
+  lostAt: number | null;
   settled: boolean;
   settle(answer: ControllerAnswer): void;
 }
@@ -88,7 +88,7 @@ export class Controller {
     const waiting: Waiting = {
       request,
       records,
-      again: false,
+      lostAt: null,
       settled: false,
       settle: (answer) => {
         waiting.settled = true;
@@ -143,9 +143,11 @@ export class Controller {
     } else if (answer.silent) {
       if (this.#pool.heard === heard) this.#pool.trip(answer.reason);
       waiting.settle(unanswered(`${this.url}: ${answer.reason}`));
-    } else if (waiting.again || waiting.settled) waiting.settle(unanswered(`${this.url}: ${answer.reason}`));
+    } else if (waiting.settled || (waiting.lostAt !== null && waiting.lostAt !== this.#pool.heard))
+      waiting.settle(unanswered(`${this.url}: ${answer.reason}`));
     else {
-      waiting.again = true;
+      // Connections that die with the first, before the server has said another word, are one death.
+      waiting.lostAt = this.#pool.heard;
       this.#again.add(waiting);
     }
     this.#pump();
