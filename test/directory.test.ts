@@ -748,7 +748,7 @@ await t.test('one connection', async (t) => {
     // Nobody reads: the goodbye never leaves our buffers.
     const paused = await startScript(t, { search: (_request, { socket }) => socket.pause() === socket });
     const stuck = await openOne(t, paused.url);
-    const searches = [1, 2].map(() => stuck.search(search(Buffer.alloc(15_000_000)), patience));
+    const searches = [1, 2].map(() => stuck.search(search(Buffer.alloc(15_000_000)), 60_000 as Millis));
     // They are encoded in this turn, and a goodbye before them would get through.
     await new Promise((resolve) => setImmediate(resolve));
     await stuck.close();
