@@ -13,7 +13,7 @@ const flushInterval = 100;
 const maximumBacklog = 16 * 1024 * 1024;
 
 export interface AccessLog {
-  /** @param record becomes one line of JSON; control characters are escaped by JSON itself */
+  /** @param record becomes one line of JSON, in which nothing that a terminal or an eye could take for something else stands raw */
   write(record: Readonly<Record<string, unknown>>): void;
   /** Writes what is waiting. */
   flush(): void;
@@ -82,7 +82,7 @@ export function createAccessLog(sink: LogSink): AccessLog {
         unreported += 1;
         return;
       }
-      waiting += `${JSON.stringify(record)}\n`;
+      waiting += lineOf(record);
       lines += 1;
       if (waiting.length > 64 * 1024) flush();
       else timer ??= setTimeout(flush, flushInterval).unref();
@@ -104,6 +104,21 @@ export function createAccessLog(sink: LogSink): AccessLog {
       });
     },
   };
+}
+
+/** JSON itself escapes only the first 32 characters: the rest of the control characters, bidi and line separators follow here. */
+function lineOf(record: Readonly<Record<string, unknown>>): string {
+  const text = JSON.stringify(record);
+  return `${harmless.test(text) ? text : text.replaceAll(/[\p{C}\p{Zl}\p{Zp}]/gu, escaped)}\n`;
+}
+
+const harmless = /^[\u0020-\u007e]*$/;
+
+function escaped(character: string): string {
+  return character
+    .split('')
+    .map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
+    .join('');
 }
 
 const guarded = new WeakSet<Writable>();

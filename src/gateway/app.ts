@@ -4,6 +4,7 @@
  */
 import fastify from 'fastify';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { METHODS } from 'node:http';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { ClientRequest, ClientResponse } from './exchange.ts';
 
@@ -32,7 +33,13 @@ export async function createApp(serve: (request: ClientRequest, response: Client
   app.route({ method: app.supportedMethods, url: '/*', handler: takeOver });
   await app.ready();
   return {
-    route: (request, response) => app.routing(request as IncomingMessage, response as ServerResponse),
+    route(request, response) {
+      if (known.has(request.method ?? '')) app.routing(request as IncomingMessage, response as ServerResponse);
+      else serve(request, response);
+    },
     close: () => app.close(),
   };
 }
+
+/** HTTP/2 lets any token come as a method; fastify would answer one that Node does not know by itself. */
+const known: ReadonlySet<string> = new Set(METHODS);

@@ -185,11 +185,17 @@ function countOf(items: Iterable<unknown>): number {
   return count;
 }
 
-/** Lets every connection finish what it is doing; idle ones end at once. */
+/** Lets every connection finish what it is doing; idle ones end at once, also those whose handshake ends only now. */
 async function drain(front: Front, timeout: number): Promise<void> {
   front.stopAccepting();
-  for (const connection of front.connections()) connection.end('gently');
-  await untilZero(() => countOf(front.connections()), timeout);
+  const told = new WeakSet<Connection>();
+  await untilZero(() => {
+    for (const connection of front.connections()) {
+      if (!told.has(connection)) connection.end('gently');
+      told.add(connection);
+    }
+    return countOf(front.connections());
+  }, timeout);
 }
 
 /** @param timeout milliseconds after which the rest is not waited for */

@@ -4,9 +4,14 @@
  * Key: digest of the whole presented chain, trust digest, judge settings. Holds the parsed leaf and the judgement. Ends: bounded
  * LRU; a judgement is used only inside its validity window, checked on every use. Only chains from completed handshakes get
  * here, so nobody fills it without holding the private keys.
+ *
+ * A resumed session carries the leaf alone. The intermediates that its client once sent are kept by leaf and trust, and put
+ * back before it is judged like any other chain; otherwise whoever needs them would be refused until its ticket ends.
  */
+import { hash } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import type { Instant } from '../base/brand.ts';
+import { digestOf } from '../base/bytes.ts';
 import { isoText } from '../base/clock.ts';
 import type { Steps } from '../base/steps.ts';
 import type { Verdict } from '../base/verdict.ts';
@@ -25,6 +30,8 @@ export interface Judge {
   clear(): void;
 }
 
+type PresentedChain = Pick<Presented, 'chain' | 'digest'> & Partial<Pick<Presented, 'resumed'>>;
+
 interface Entry {
   readonly judgement: Judgement;
   /** The judgement holds from here to there, in milliseconds. */
@@ -35,23 +42,46 @@ interface Entry {
 /** @param maximum entries kept */
 export function createJudge(maximum: number): Judge {
   const cache = new LRUCache<string, Entry>({ max: maximum });
+  /** The chain of the path by which a leaf was trusted last, as far as others than the leaf were needed. */
+  const chains = new LRUCache<string, PresentedChain>({ max: maximum });
+
+  function completed(shown: PresentedChain, trust: BindingTrust): PresentedChain {
+    const [leaf, ...others] = shown.chain;
+    if (shown.resumed !== true || leaf === undefined || others.length > 0) return shown;
+    return chains.get(`${hash('sha256', leaf, 'hex')}${trust.store.digest}`) ?? shown;
+  }
+
+  function keepChain(shown: PresentedChain, { judgement }: Entry, trust: BindingTrust, fresh: boolean): void {
+    if (shown.chain.length === 1 || judgement.kind !== 'trusted') return;
+    const { certificates } = judgement.path;
+    const key = `${certificates[0]?.digest}${trust.store.digest}`;
+    if (!fresh && chains.get(key) !== undefined) return;
+    const chain = certificates.map(({ der }) => der);
+    chains.set(key, { chain, digest: digestOf(...chain) });
+  }
+
   return {
-    judge(shown, trust, now, steps) {
+    judge(presented, trust, now, steps) {
+      const shown = completed(presented, trust);
       const key = keyOf(shown, trust);
       const known = cache.get(key);
       const fresh = known === undefined || steps.recording || now < known.from || now > known.until;
       const entry = fresh ? judgeAnew(shown.chain, trust, now, steps) : known;
       if (fresh) cache.set(key, entry);
+      keepChain(shown, entry, trust, fresh);
       return entry.judgement.kind === 'trusted' ? entry.judgement.path : entry.judgement.verdict;
     },
     get size() {
       return cache.size;
     },
-    clear: () => cache.clear(),
+    clear() {
+      cache.clear();
+      chains.clear();
+    },
   };
 }
 
-function keyOf(shown: Presented, trust: BindingTrust): string {
+function keyOf(shown: PresentedChain, trust: BindingTrust): string {
   const { usageCheck, minimumRsaBits, allowSha1, allowCaAsClient } = trust.judge;
   return `${shown.digest}${trust.store.digest}${usageCheck}${minimumRsaBits}${allowSha1}${allowCaAsClient}`;
 }

@@ -3,7 +3,9 @@
  * still sending, so that it reads the answer instead of a reset.
  */
 import type { ServerResponse } from 'node:http';
+import type { Http2ServerResponse } from 'node:http2';
 import type { Verdict } from '../base/verdict.ts';
+import { noError } from '../forward/client-answer.ts';
 import { linger } from '../forward/linger.ts';
 import { errorPage, prefersJson } from '../iis/error-page.ts';
 import { answerOf, statusText } from '../iis/verdict-table.ts';
@@ -47,9 +49,19 @@ export function refuse(exchange: Exchange, refusal: Verdict, setup: Setup): void
     response.setHeader(headers[index] ?? '', headers[index + 1] ?? '');
   if (request.method === 'HEAD') response.writeHead(answer.status);
   else response.write(body);
+  if ('stream' in exchange.response) {
+    endStream(exchange.response);
+    return;
+  }
   // The answer is complete on the wire either way; ending it later only keeps the connection open for what still comes.
   if (unread) linger(request, setup.settings.limits, () => response.end());
   else response.end();
+}
+
+/** RFC 9113 section 8.1: the answer is complete, the rest of the body is not wanted. A stream ends without harm to its answer. */
+function endStream(response: Http2ServerResponse): void {
+  response.end();
+  if (!response.stream.endAfterHeaders) response.stream.close(noError);
 }
 
 /**
