@@ -39,6 +39,7 @@ const exactNames: readonly string[] = [
   'X-Client-Verify', // nginx $ssl_client_verify; our own dialect
   'X-Cluster-Client-Ip',
   'X-Real-Ip', // nginx recipes
+  'X-Request-Id', // ours: a backend's lines and the gateway's speak of the same request
   'X-Url-Scheme',
   // The path that chose the location is the path that goes upstream: these name another one.
   'X-Original-Host',

@@ -63,6 +63,8 @@ export async function startFront(options: FrontOptions): Promise<Front> {
   const servers = new Map<BindingSettings, BindingServer>();
   const listens = new Map<string, Listen>();
   let listeners: readonly Listener[] = [];
+  /** As `listeners`, but kept when these are closed: what came in through them is still served. */
+  let entrances: readonly Listener[] = [];
   let accepting = true;
   let turn: Promise<void> = Promise.resolve();
 
@@ -99,6 +101,7 @@ export async function startFront(options: FrontOptions): Promise<Front> {
       const before = inTheWay.flatMap(({ key }) => listens.get(key) ?? []);
       listeners = [...listeners.filter((listener) => !inTheWay.includes(listener)), ...(await openAll(before, open))];
       settleOn([...former.values()]);
+      entrances = listeners;
       throw error;
     });
 
@@ -107,6 +110,7 @@ export async function startFront(options: FrontOptions): Promise<Front> {
     listens.clear();
     for (const listen of planned) listens.set(listen.key, listen);
     settleOn(next);
+    entrances = listeners;
     if (!accepting) stopAccepting();
   }
 
@@ -144,7 +148,7 @@ export async function startFront(options: FrontOptions): Promise<Front> {
       ),
     bindingFor(host, localAddress, port) {
       const here = [localAddress, unspecifiedOf(localAddress)];
-      const listener = listeners.find((each) => each.port === port && here.includes(each.address));
+      const listener = entrances.find((each) => each.port === port && here.includes(each.address));
       const group = listener === undefined ? undefined : listens.get(listener.key)?.group;
       return group?.bindingFor(host?.toLowerCase() ?? null, localAddress) ?? null;
     },

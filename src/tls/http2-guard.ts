@@ -1,6 +1,6 @@
 /**
- * Bounds on HTTP/2 sessions that Node leaves open: a session without streams, a request body that never ends, the number
- * of requests. HTTP/1's counterparts are Node's own and set in `http-options.ts`.
+ * Bounds on HTTP/2 sessions that Node leaves open: a session without streams, a request body that never ends, an answer that
+ * the client does not take, the number of requests. HTTP/1's counterparts are Node's own and set in `http-options.ts`.
  */
 import { constants } from 'node:http2';
 import type { ServerHttp2Session, ServerHttp2Stream } from 'node:http2';
@@ -14,6 +14,7 @@ export function guardSession(session: ServerHttp2Session, limits: ConnectionLimi
   let openedNow = 0;
   // PINGs, SETTINGS and half a header block keep Node's own idle timer alive; only requests count here.
   let idle = closeAfter(limits.headersTimeout);
+  const watch = watchAnswers(limits.idleTimeout);
 
   function closeAfter(millis: number): NodeJS.Timeout | undefined {
     return millis === 0 ? undefined : setTimeout(() => session.close(), millis);
@@ -38,8 +39,12 @@ export function guardSession(session: ServerHttp2Session, limits: ConnectionLimi
     });
     if (limits.maximumRequestsPerConnection > 0 && requests >= limits.maximumRequestsPerConnection) session.close();
     boundRequest(stream, limits.requestTimeout);
+    watch.add(stream);
   });
-  session.once('close', () => clearTimeout(idle));
+  session.once('close', () => {
+    clearTimeout(idle);
+    watch.stop();
+  });
 }
 
 /** The whole request, body included, within the request time-out. */
@@ -48,4 +53,33 @@ function boundRequest(stream: ServerHttp2Stream, requestTimeout: number): void {
   const timer = setTimeout(() => stream.close(constants.NGHTTP2_CANCEL), requestTimeout);
   stream.once('end', () => clearTimeout(timer));
   stream.once('close', () => clearTimeout(timer));
+}
+
+/**
+ * A client that opens no flow-control window holds an answer, and the upstream's connection behind it, for as long as its PINGs keep
+ * the session alive. An answer of which nothing could be written from one look to the next is given up.
+ */
+function watchAnswers(idleTimeout: number): { add(stream: ServerHttp2Stream): void; stop(): void } {
+  const open = new Set<ServerHttp2Stream>();
+  const stuck = new Set<ServerHttp2Stream>();
+  function look(): void {
+    for (const stream of open) {
+      if (stuck.has(stream)) stream.close(constants.NGHTTP2_CANCEL);
+      else if (stream.writableNeedDrain) {
+        stuck.add(stream);
+        stream.once('drain', () => stuck.delete(stream));
+      }
+    }
+  }
+  const timer = idleTimeout === 0 ? undefined : setInterval(look, idleTimeout);
+  return {
+    add(stream) {
+      open.add(stream);
+      stream.once('close', () => {
+        open.delete(stream);
+        stuck.delete(stream);
+      });
+    },
+    stop: () => clearInterval(timer),
+  };
 }
