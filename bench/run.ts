@@ -4,6 +4,7 @@
  *   npm run bench                  everything, seven pairs
  *   npm run bench -- --quick       one pair, small counts: does it work
  *   npm run bench -- --only kept   scenarios whose name begins so
+ *   npm run bench -- --key p256    P-256 keys in place of RSA-2048
  *   npm run bench -- --json FILE   the rows as JSON
  *   npm run bench -- --profile FOLDER   also a CPU profile of the gateway, for Chrome's developer tools
  *
@@ -26,6 +27,7 @@ const { values: options } = parseArgs({
     only: { type: 'string', default: '' },
     json: { type: 'string' },
     pairs: { type: 'string' },
+    key: { type: 'string', default: 'rsa2048' },
     profile: { type: 'string' },
   },
 });
@@ -51,7 +53,9 @@ interface Measured {
 }
 
 const pairs = options.pairs === undefined ? (options.quick ? 1 : 7) : Number(options.pairs);
-const bed = await openBed(progress, options.profile ?? null);
+if (options.key !== 'rsa2048' && options.key !== 'p256') throw new Error('--key is rsa2048 or p256');
+const { key } = options;
+const bed = await openBed({ key, profile: options.profile ?? null, progress });
 const rows: Row[] = [];
 try {
   for (const scenario of scenarios.filter(({ name }) => name.startsWith(options.only)))
@@ -61,7 +65,7 @@ try {
 }
 print(rows);
 if (options.json !== undefined)
-  writeFileSync(options.json, `${JSON.stringify({ node: process.version, pairs, rows }, null, 2)}\n`);
+  writeFileSync(options.json, `${JSON.stringify({ node: process.version, key: options.key, pairs, rows }, null, 2)}\n`);
 
 async function measure(scenario: Scenario, bed: Bed): Promise<Row> {
   const count = options.quick ? Math.ceil(scenario.count / 10) : scenario.count;
