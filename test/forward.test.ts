@@ -1,6 +1,7 @@
 /**
  * The forward room without sockets: what passes, what is written, what is refused.
  */
+import { Readable } from 'node:stream';
 import t from 'tap';
 import type { Dn, Instant, Sid } from '../src/base/brand.ts';
 import { Failure } from '../src/base/failure.ts';
@@ -10,9 +11,11 @@ import { answerHead, hintsOf, trailersOf } from '../src/forward/answer-head.ts';
 import { checkHeaderNames, defaultHeaderNames, identityHeaders } from '../src/forward/dialects.ts';
 import { foldName, isFieldValue, isToken } from '../src/forward/field-syntax.ts';
 import { forwardedHeaders } from '../src/forward/forwarded.ts';
+import type { ClientRequest } from '../src/forward/forward-contract.ts';
 import { headerText, textOfHeader } from '../src/forward/header-text.ts';
 import { rememberNames } from '../src/forward/name-memory.ts';
 import { protectedNames } from '../src/forward/protected-names.ts';
+import { RequestBody } from '../src/forward/request-body.ts';
 import { createSanitizer } from '../src/forward/sanitize.ts';
 import { failureOf, isLostConnection } from '../src/forward/upstream-failure.ts';
 import { createUpstream } from '../src/forward/upstream.ts';
@@ -374,6 +377,23 @@ await t.test('admission: only headers that can be sent', async (t) => {
   for (const headers of refused)
     t.match(admit('GET', '/', 'a', headers), { code: 'badRequest' }, JSON.stringify(headers));
   t.match(admit('GET', '/', 'a\r\n', []), { code: 'badRequest' });
+});
+
+await t.test('a body whose client left is broken off, although its stream ended', async (t) => {
+  // node:http2 ends a stream that was reset with NO_ERROR as if END_STREAM had come.
+  for (const aborted of [false, true]) {
+    const request = Object.assign(Readable.from([Buffer.from('abc')]), { aborted }) as unknown as ClientRequest;
+    const facts = { request, prefix: [], length: 'chunked', maximum: 0, onFirstRead() {} } as const;
+    const body = new RequestBody(facts);
+    const read: string[] = [];
+    body.on('data', (chunk: Buffer) => read.push(chunk.toString()));
+    const how = await new Promise((resolve) =>
+      body.on('end', () => resolve('end')).on('error', () => resolve('error')),
+    );
+    t.equal(how, aborted ? 'error' : 'end');
+    t.match(body.refusal, aborted ? { code: 'badRequest' } : null);
+    t.strictSame(read, ['abc']);
+  }
 });
 
 const raw = (...texts: string[]) => texts.map((text) => Buffer.from(text, 'latin1'));

@@ -4,14 +4,17 @@
  */
 import type { ClientRequest, ForwardLimits } from './forward-contract.ts';
 
-/** Calls `done` once: with true when the body has ended, with false when it was too much or too slow or the client left. */
+/**
+ * Calls `done` once: with true when the body has ended, with false when it was too much or too slow or the client left.
+ * The socket tells that, because node:http forgets a request whose answer is finished. HTTP/1.1 only.
+ */
 export function linger(request: ClientRequest, limits: ForwardLimits, done: (drained: boolean) => void): void {
   let octets = 0;
   const finish = (drained: boolean) => {
     clearTimeout(timer);
     request.removeListener('data', count);
     request.removeListener('end', ended);
-    request.removeListener('close', lost);
+    request.socket.removeListener('close', lost);
     done(drained);
   };
   const count = (chunk: Buffer) => {
@@ -23,6 +26,6 @@ export function linger(request: ClientRequest, limits: ForwardLimits, done: (dra
   const timer = setTimeout(lost, limits.lingerTimeout);
   request.on('data', count);
   request.on('end', ended);
-  request.on('close', lost);
+  request.socket.on('close', lost);
   request.resume();
 }

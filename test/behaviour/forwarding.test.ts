@@ -519,21 +519,40 @@ await t.test('octets after an answer are not the answer to the next request', as
   );
 });
 
-await t.test(
-  'a kept connection that the upstream has just closed is noticed: GET is sent again, POST is not',
-  async (t) => {
-    const { gateway, backend } = await withRaw(
-      t,
-      answering((socket, _, count) => (count === 0 ? socket.write(ok) : socket.destroy())),
-      { upstream: { maximumConnections: 1 } },
-    );
-    t.equal((await ask(gateway)).body.toString(), 'ok');
-    t.equal((await ask(gateway)).body.toString(), 'ok', 'second request of the first connection');
-    const posted = await ask(gateway, { method: 'POST' });
-    t.equal(posted.headers['x-verdict'], 'upstreamFailed');
-    t.equal(backend.sockets.size, 0);
-  },
-);
+await t.test('a kept connection that was just closed is noticed: GET is sent again, POST is not', async (t) => {
+  let connections = 0;
+  const { gateway, backend } = await withRaw(
+    t,
+    answering((socket, _, count) => (count === 0 ? socket.write(ok) : socket.destroy())),
+    { upstream: { maximumConnections: 1 }, events: { connected: () => (connections += 1) } },
+  );
+  t.equal((await ask(gateway)).body.toString(), 'ok');
+  t.equal((await ask(gateway)).body.toString(), 'ok', 'second request of the first connection');
+  t.equal(connections, 2);
+  t.equal((await ask(gateway, { method: 'POST' })).headers['x-verdict'], 'upstreamFailed');
+  t.equal(backend.sockets.size, 0);
+
+  t.equal((await ask(gateway)).status, 200);
+  const withBody = await ask(gateway, { headers: { 'content-length': '2' }, body: Buffer.from('ab') });
+  t.equal(withBody.headers['x-verdict'], 'upstreamFailed', 'nor is a GET whose body has gone');
+  t.equal(connections, 3);
+});
+
+await t.test('an answer that has begun is not asked for again', async (t) => {
+  let requests = 0;
+  const { gateway } = await withRaw(
+    t,
+    answering((socket, _, count) => {
+      requests += 1;
+      if (count === 0) socket.write(ok);
+      else socket.end('HTTP/1.1 200 OK\r\nContent-Le');
+    }),
+    { upstream: { maximumConnections: 1 } },
+  );
+  t.equal((await ask(gateway)).status, 200);
+  t.equal((await ask(gateway)).headers['x-verdict'], 'upstreamFailed');
+  t.equal(requests, 2);
+});
 
 await t.test('a fresh connection that fails is not tried again', async (t) => {
   let requests = 0;
@@ -847,7 +866,8 @@ await t.test('100 Continue comes from the gateway, when the upstream takes the b
 });
 
 await t.test('an answer before the end of the upload reaches the client', async (t) => {
-  const { gateway } = await withEcho(t);
+  const patience = { ...limits, lingerTimeout: ms(600_000) };
+  const { gateway } = await withEcho(t, { change: (input) => ({ ...input, limits: patience }) });
   const rest = Buffer.alloc(400_000, 'x');
   const head = `POST /?early=1&status=413 HTTP/1.1\r\nHost: a\r\nContent-Length: ${rest.length}\r\n`;
   const next = Buffer.from('GET /second HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n');
