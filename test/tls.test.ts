@@ -422,6 +422,7 @@ await t.test('TLS options', async (t) => {
         ca: [],
         honorCipherOrder: true,
         sessionTimeout: 3600,
+        sessionIdContext: sessionContextOf(binding),
       });
       t.equal(has(binding, constants.SSL_OP_NO_TICKET), true);
       t.equal(has({ ...binding, enableSessionTicket: true }, constants.SSL_OP_NO_TICKET), false);

@@ -93,8 +93,6 @@ export class LiveConnection implements Connection {
             foreign: () => foreign(this),
           });
     if (tls !== null && this.binding.clientCertificate === 'upFront') this.presented = presentedBy(tls, 'upFront');
-    // Whoever owns the socket later, HTTP/2 or a tunnel: an error ends it and is never uncaught.
-    socket.on('error', () => socket.destroy());
     carry(socket, this);
   }
 
@@ -112,7 +110,7 @@ export class LiveConnection implements Connection {
   begin(response: ServerResponse, last: boolean): void {
     this.#requests += 1;
     this.#responses.add(response);
-    if (last || this.#ending) response.shouldKeepAlive = false;
+    if (last) response.shouldKeepAlive = false;
     response.once('close', () => {
       this.#responses.delete(response);
       if (this.#ending) this.#endWhenIdle();
@@ -135,7 +133,7 @@ export class LiveConnection implements Connection {
    */
   get awaitsAnswer(): boolean {
     const [first] = this.#responses;
-    if (first === undefined) return !this.#tunnel;
+    if (first === undefined) return true;
     return this.#responses.size === 1 && !first.req.complete && !first.headersSent;
   }
 

@@ -5,9 +5,10 @@ import { channel } from 'node:diagnostics_channel';
 import { once } from 'node:events';
 import { connect as connectHttp2, constants as http2 } from 'node:http2';
 import type { ClientHttp2Session, ClientHttp2Stream, IncomingHttpHeaders } from 'node:http2';
-import type { ServerResponse } from 'node:http';
-import { connect as connectTcp, createServer as createTcpServer } from 'node:net';
-import type { AddressInfo, Server } from 'node:net';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { Server as HttpsServer } from 'node:https';
+import { connect as connectTcp, createServer as createTcpServer, Server as NetServer } from 'node:net';
+import type { AddressInfo, Server, Socket } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { connect as connectTls } from 'node:tls';
 import type { ConnectionOptions } from 'node:tls';
@@ -146,6 +147,29 @@ await t.test('first bytes', async (t) => {
       memory.refused.map(({ reason }) => reason),
       ['plainHttp', 'notTls'],
     );
+  });
+
+  await t.test('a refused connection is given up when its client closes, else a moment later', async (t) => {
+    const accepted: Socket[] = [];
+    const note = (message: unknown) => accepted.push((message as { socket: Socket }).socket);
+    const sockets = channel('net.server.socket');
+    sockets.subscribe(note);
+    t.teardown(() => sockets.unsubscribe(note));
+    const { port } = await testFront(t, never);
+    const clients = [await talkTcp(port()), await talkTcp(port())];
+    for (const client of clients) {
+      client.socket.pause();
+      client.send(getRequest('/'));
+    }
+    await untilTrue(() => accepted.length === 2 && accepted.every((socket) => socket.writableEnded));
+    clients[1]?.socket.destroy();
+    await untilTrue(() => accepted.some((socket) => socket.destroyed));
+    t.same(
+      accepted.map((socket) => socket.destroyed),
+      [false, true],
+    );
+    await untilTrue(() => accepted.every((socket) => socket.destroyed));
+    clients[0]?.socket.destroy();
   });
 
   await t.test('a ClientHello on a plain port is closed without an HTTP answer', async (t) => {
@@ -399,14 +423,30 @@ for (const { name, front: base, dial } of http1)
       await client.closed();
     });
 
-    await t.test('ends a connection that is kept alive for too long', async (t) => {
-      const { client } = await start(t, { keepAliveTimeout: ms(60) });
+    await t.test('ends a connection that is kept alive for too long, long before one that is only idle', async (t) => {
+      const { client, memory, port } = await start(
+        t,
+        { keepAliveTimeout: ms(60), idleTimeout: ms(3000) },
+        { handler: (request, response) => (request.url === '/busy' ? undefined : describe(request, response)) },
+      );
+      const busy = await dial(port());
+      busy.send(getRequest('/busy'));
       t.match(await client.get('/'), { url: '/' });
       t.equal(await client.next(), null);
+      await memory.until(() => memory.closed.length > 0);
+      t.same(
+        memory.closed.map(({ id }) => id),
+        [1],
+      );
+      busy.socket.destroy();
     });
 
-    await t.test('ends a connection without a byte in either direction', async (t) => {
-      const { client, memory } = await start(t, { idleTimeout: ms(80) }, { handler: silent });
+    await t.test('ends a connection without a byte in either direction, whoever else listens for it', async (t) => {
+      const handler: FrontOptions['handler'] = (request, response) => {
+        (request as IncomingMessage).on('timeout', () => {});
+        (response as ServerResponse).on('timeout', () => {});
+      };
+      const { client, memory } = await start(t, { idleTimeout: ms(80) }, { handler });
       client.send(getRequest('/'));
       t.equal(await client.next(), null);
       await memory.until(() => memory.closed.length === 1);
@@ -421,11 +461,22 @@ for (const { name, front: base, dial } of http1)
       await memory.until(() => memory.closed.length === 1);
     });
 
-    await t.test('closes on a client that does not close after its refusal', async (t) => {
+    await t.test('reads and drops what comes after its refusal, so that no reset overtakes the answer', async (t) => {
       const { client, memory } = await start(t);
       client.socket.removeAllListeners('end');
       client.send('bad\r\n\r\n');
       t.match(await client.next(), { status: 400 });
+      const wave = Buffer.alloc(100_000, 'x');
+      if (client.socket.writable) await new Promise((resolve) => client.socket.write(wave, resolve));
+      t.same(memory.closed, []);
+      client.socket.destroy();
+      await memory.until(() => memory.closed.length === 1);
+    });
+
+    await t.test('closes on a client that never closes after its refusal', async (t) => {
+      const { client, memory } = await start(t);
+      client.socket.pause();
+      client.send('bad\r\n\r\n');
       await memory.until(() => memory.closed.length === 1);
       client.socket.destroy();
     });
@@ -586,7 +637,9 @@ for (const { name, front: base, dial } of http1)
       client.send('ping');
       t.equal(String((await echoed)[0]), 'ping');
       memory.connections[0]?.end('gently');
-      t.equal(memory.connections[0]?.closed, false, 'a tunnel is not idle HTTP');
+      const again = once(client.socket, 'data');
+      client.send('pong');
+      t.equal(String((await again)[0]), 'pong', 'a tunnel is not idle HTTP');
       await client.closed();
     });
 
@@ -897,6 +950,25 @@ await t.test('starting', async (t) => {
     t.match(await client.get('/'), { binding: 'never' });
     client.socket.destroy();
     await front.close();
+    const all = await tryStart({ endpoint: address('::', 0) });
+    const [error] = (await once(connectTcp({ port: all.addresses()[0]?.port ?? 0, host: '127.0.0.1' }), 'error')) as [
+      Error,
+    ];
+    t.match(error, { code: 'ECONNREFUSED' }, 'the unspecified IPv6 address is not IPv4');
+    await all.close();
+  });
+
+  await t.test('switches the delay of small packets off', async (t) => {
+    const accepted: Socket[] = [];
+    const note = (message: unknown) => accepted.push((message as { socket: Socket }).socket);
+    const sockets = channel('net.server.socket');
+    sockets.subscribe(note);
+    t.teardown(() => sockets.unsubscribe(note));
+    const { port } = await testFront(t, plain);
+    const client = await talkTcp(port());
+    await client.get('/');
+    t.equal(hidden(accepted[0], 'kSetNoDelay'), true);
+    client.socket.destroy();
   });
 
   await t.test('goes on when the system cannot accept for a while', async (t) => {
@@ -1024,6 +1096,23 @@ await t.test('replacing bindings', async (t) => {
     next.socket.destroy();
   });
 
+  await t.test('disposes of a former server when its last connection is gone, and not before', async (t) => {
+    const one = await testBinding({ name: 'one', disableHttp2: true });
+    let server: object | null = null;
+    const { front, port, memory } = await testFront(t, {
+      bindings: [one],
+      handler: (request) => (server ??= (request.socket as Socket & { server: object }).server),
+    });
+    const client = await talkTls(port());
+    client.send(getRequest('/'));
+    await untilTrue(() => server !== null);
+    await front.replaceBindings([{ ...one, trustDigest: 'other' as Digest }]);
+    t.equal(checksTimeouts(server), true, 'a request still under way keeps its time-outs');
+    client.socket.destroy();
+    await memory.until(() => memory.closed.length === 1);
+    await untilTrue(() => !checksTimeouts(server));
+  });
+
   await t.test('changes nothing when it fails', async (t) => {
     const fixed = await freePort();
     const one = await testBinding({ name: 'one', endpoint: address('127.0.0.1', fixed) });
@@ -1053,6 +1142,16 @@ await t.test('replacing bindings', async (t) => {
     }
     await memory.until(() => memory.closed.length === memory.connections.length - 1);
     client.socket.destroy();
+  });
+
+  await t.test('disposes of the new servers when it fails', async (t) => {
+    const { front } = await testFront(t, { bindings: [{ name: 'one' }] });
+    const good = await testBinding({ name: 'good', disableHttp2: true });
+    const bad = await testBinding({ name: 'bad', endpoint: address('192.0.2.1', 0), disableHttp2: true });
+    const close = NetServer.prototype.close;
+    const calls = t.capture(NetServer.prototype, 'close', close);
+    await t.rejects(front.replaceBindings([good, bad]), { code: 'listen-failed' });
+    t.equal(calls().filter(({ receiver }) => (receiver as object) instanceof HttpsServer).length, 2);
   });
 
   await t.test('can widen an address and narrow it again', async (t) => {
@@ -1093,6 +1192,19 @@ async function received(port: number, bytes: Buffer): Promise<string> {
   socket.on('data', (part: Buffer) => parts.push(part));
   await once(socket, 'close');
   return Buffer.concat(parts).toString('hex');
+}
+
+/** Whether an HTTP server's own timer for header and request time-outs runs; Node shows it nowhere else. */
+function checksTimeouts(server: object | null): boolean {
+  const timer = hidden(server, 'http.server.connectionsCheckingInterval') as { _destroyed: boolean };
+  return !timer._destroyed;
+}
+
+/** What Node keeps under a symbol. */
+function hidden(owner: object | null | undefined, description: string): unknown {
+  const symbol = Object.getOwnPropertySymbols(owner ?? {}).find((each) => each.description === description);
+  if (symbol === undefined) throw new Error(`this Node keeps ${description} elsewhere`);
+  return (owner as Record<symbol, unknown>)[symbol];
 }
 
 /** A port that nobody listens on now. */
