@@ -6,7 +6,7 @@ import fastify from 'fastify';
 import type { FastifyInstance } from 'fastify';
 import { chmod, lstat, mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
 import { connect } from 'node:net';
-import { dirname, join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { Failure, codeOf } from '../base/failure.ts';
 import type { Gateway } from '../gateway/gateway.ts';
 import type { AdminSettings } from '../gateway/settings.ts';
@@ -73,7 +73,8 @@ interface OwnSocket {
  * The socket is made in a folder of mode 0700 beside its place, given mode 0600 there and then moved: at no moment can anybody else
  * connect. A socket left over by a crash is replaced; one that answers belongs to a running gateway and is an error.
  */
-async function listenOnSocket(path: string, gateway: Gateway, open: FastifyInstance[]): Promise<OwnSocket> {
+async function listenOnSocket(settled: string, gateway: Gateway, open: FastifyInstance[]): Promise<OwnSocket> {
+  const path = reachable(settled);
   await refuseForeign(path);
   const app = newApp();
   open.push(app);
@@ -82,7 +83,7 @@ async function listenOnSocket(path: string, gateway: Gateway, open: FastifyInsta
   let nursery: string | null = null;
   try {
     await mkdir(dirname(path), { recursive: true });
-    nursery = await mkdtemp(join(dirname(path), '.'));
+    nursery = await mkdtemp(`${dirname(path)}/.`);
     const fresh = join(nursery, 's');
     await app.listen({ path: fresh });
     await chmod(fresh, 0o600);
@@ -93,12 +94,25 @@ async function listenOnSocket(path: string, gateway: Gateway, open: FastifyInsta
     const text = `cannot make the admin socket ${path}: ${codeOf(cause) ?? 'failed'}`;
     throw new Failure(text, {
       code: 'admin-socket',
-      hint: 'check the folder and its rights, or change admin.socket (at most about 100 characters)',
+      hint: 'check the folder and its rights, or change admin.socket',
       cause,
     });
   } finally {
     if (nursery !== null) await rm(nursery, { recursive: true, force: true });
   }
+}
+
+/** Octets of a socket's path, without the closing zero of sun_path: more could be moved into place, and nobody could connect. */
+const longestPath = process.platform === 'linux' ? 107 : 103;
+
+/** The path as it can be connected to, seen from the working directory where it is too long otherwise. */
+function reachable(path: string): string {
+  const found = [path, relative(process.cwd(), path)].find((way) => Buffer.byteLength(way) <= longestPath);
+  if (found !== undefined) return found;
+  throw new Failure(`the path of the admin socket is too long: ${path}`, {
+    code: 'admin-socket',
+    hint: `change admin.socket: the whole path may have ${longestPath} octets`,
+  });
 }
 
 async function refuseForeign(path: string): Promise<void> {
