@@ -228,6 +228,11 @@ await t.test('the admin surface', { timeout: 120_000 }, async (t) => {
     t.match(JSON.parse((await call(socket, '/cache/mapping?sid=S-1-0-0', 'DELETE')).body), { dropped: 0 });
     const { size } = to.gateway.setup.mapper ?? { size: 0 };
     t.ok(size > 0);
+    t.equal(
+      (await call(socket, `/cache/mapping?SID=${account.sid}`, 'DELETE')).status,
+      400,
+      'a misspelt name drops nothing',
+    );
     t.match(JSON.parse((await call(socket, '/cache/mapping', 'DELETE')).body), { dropped: size });
     for (const path of ['/metrics', '/healthz', '/readyz']) t.equal((await call(socket, path)).status, 200, path);
   });

@@ -10,6 +10,7 @@ import { Writable } from 'node:stream';
 import { setImmediate as turn } from 'node:timers/promises';
 import tls from 'node:tls';
 import t from 'tap';
+import { startRecheck } from '../src/gateway/recheck.ts';
 import type { Test } from 'tap';
 import type { Instant } from '../src/base/brand.ts';
 import type { Clock } from '../src/base/clock.ts';
@@ -516,6 +517,35 @@ await t.test('access log', async (t) => {
     await log.close();
   });
 
+  await t.test('a log that broke is opened again, and says what was lost', async (t) => {
+    const { stream } = sink('breaks');
+    const second = sink('takes');
+    let now = 0;
+    let opened = 0;
+    const reopen = () => {
+      opened += 1;
+      return opened === 1
+        ? Promise.reject(new Error('ENOSPC'))
+        : Promise.resolve({ stream: second.stream, owned: false });
+    };
+    const log = createAccessLog({ stream, owned: true, reopen }, () => now);
+    log.write({ a: 1 });
+    log.flush();
+    await turn();
+    log.write({ a: 2 });
+    log.write({ a: 3 });
+    await turn();
+    t.equal(opened, 1, 'tried once, not for every line');
+    now += 5000;
+    log.write({ a: 4 });
+    await turn();
+    t.equal(opened, 2);
+    log.write({ a: 5 });
+    log.flush();
+    t.same(second.written.join('').split('\n'), ['{"droppedLogLines":3}', '{"a":5}', '']);
+    await log.close();
+  });
+
   await t.test('what waits when the stream breaks is counted too', async (t) => {
     const { stream } = sink('takes');
     const log = createAccessLog({ stream, owned: true });
@@ -982,4 +1012,26 @@ await t.test('the running gateway', { timeout: 240_000 }, async (t) => {
     await t.rejects(startGateway({ ...to.settings, sites }, { ...systemFacilities, log: watched }), /no location/);
     t.ok(closed, 'the log is closed');
   });
+});
+
+void t.test('recheck: whoever asks while a round is under way gets one that begins after it', async (t) => {
+  let rounds = 0;
+  const front = {
+    connections: () => {
+      rounds += 1;
+      return [];
+    },
+  };
+  const setup = { settings: { limits: { recheck: 60_000 } } } as unknown as Setup;
+  const recheck = startRecheck(front, () => setup);
+  t.teardown(() => recheck.stop());
+  const first = recheck.run();
+  const second = recheck.run();
+  const third = recheck.run();
+  t.not(second, first);
+  t.equal(third, second, 'and those who ask together share it');
+  await Promise.all([first, second, third]);
+  t.equal(rounds, 2);
+  await recheck.run();
+  t.equal(rounds, 3);
 });

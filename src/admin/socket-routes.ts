@@ -25,6 +25,15 @@ const explainSchema = {
   },
 };
 
+/** A misspelt parameter must not drop everything. */
+const forgetSchema = {
+  querystring: {
+    type: 'object',
+    additionalProperties: false,
+    properties: { sid: { type: 'string', pattern: '^S-1-[0-9-]{1,200}$' } },
+  },
+};
+
 export function addSocketRoutes(app: FastifyInstance, gateway: Gateway): void {
   const { setup } = gateway;
   // A certificate comes as text (PEM, base64) or as DER, whatever its Content-Type says.
@@ -55,9 +64,13 @@ export function addSocketRoutes(app: FastifyInstance, gateway: Gateway): void {
     directory: (await setup.directory?.health()) ?? [],
   }));
 
-  app.delete<{ Querystring: { readonly sid?: string } }>('/cache/mapping', async (request) => {
-    const dropped = setup.mapper?.forget(request.query.sid) ?? 0;
-    await gateway.recheck();
-    return { dropped };
-  });
+  app.delete<{ Querystring: { readonly sid?: string } }>(
+    '/cache/mapping',
+    { schema: forgetSchema },
+    async (request) => {
+      const dropped = setup.mapper?.forget(request.query.sid) ?? 0;
+      await gateway.recheck();
+      return { dropped };
+    },
+  );
 }

@@ -149,5 +149,12 @@ async function inodeOf(path: string): Promise<bigint | null> {
 }
 
 function newApp(): FastifyInstance {
-  return fastify({ logger: false, bodyLimit: 1024 * 1024, forceCloseConnections: true, requestTimeout: 30_000 });
+  return fastify({
+    logger: false,
+    // By default unknown parameters would be taken away silently, and the rest done.
+    ajv: { customOptions: { removeAdditional: false } },
+    bodyLimit: 1024 * 1024,
+    forceCloseConnections: true,
+    requestTimeout: 30_000,
+  });
 }

@@ -26,7 +26,12 @@ export interface LogSink {
   readonly stream: Writable;
   /** Whether the stream is ours to end. */
   readonly owned: boolean;
+  /** Opens the same file anew after a write has failed; absent where that makes no sense. */
+  readonly reopen?: () => Promise<LogSink>;
 }
+
+/** Milliseconds between two tries to open a log that broke: a full disk may be emptied. */
+const reopenInterval = 5000;
 
 /** @throws Failure `log-file` when the file cannot be opened */
 export async function openLog(settings: LogSettings): Promise<LogSink> {
@@ -45,10 +50,14 @@ export async function openLog(settings: LogSettings): Promise<LogSink> {
       );
     });
   });
-  return { stream, owned: true };
+  return { stream, owned: true, reopen: () => openLog(settings) };
 }
 
-export function createAccessLog(sink: LogSink): AccessLog {
+/** @param monotonic milliseconds that never step back */
+export function createAccessLog(first: LogSink, monotonic: () => number = () => performance.now()): AccessLog {
+  let sink = first;
+  let triedAt = -Infinity;
+  let closed = false;
   let waiting = '';
   let lines = 0;
   let dropped = 0;
@@ -61,12 +70,33 @@ export function createAccessLog(sink: LogSink): AccessLog {
   guard(sink.stream);
   sink.stream.on('error', onError);
 
+  function repair(): void {
+    const now = monotonic();
+    if (sink.reopen === undefined || closed || now - triedAt < reopenInterval) return;
+    triedAt = now;
+    sink.reopen().then(
+      (fresh) => {
+        if (closed) {
+          fresh.stream.destroy();
+          return;
+        }
+        sink = fresh;
+        guard(fresh.stream);
+        fresh.stream.on('error', onError);
+        broken = false;
+      },
+      () => {},
+    );
+  }
+
   function flush(): void {
     if (timer !== null) clearTimeout(timer);
     timer = null;
     if (waiting === '') return;
-    if (broken) dropped += lines;
-    else {
+    if (broken) {
+      dropped += lines;
+      unreported += lines;
+    } else {
       const text = unreported > 0 ? `${JSON.stringify({ droppedLogLines: unreported })}\n${waiting}` : waiting;
       unreported = 0;
       sink.stream.write(text);
@@ -80,6 +110,7 @@ export function createAccessLog(sink: LogSink): AccessLog {
       if (broken || sink.stream.writableLength + waiting.length > maximumBacklog) {
         dropped += 1;
         unreported += 1;
+        if (broken) repair();
         return;
       }
       waiting += lineOf(record);
@@ -93,6 +124,7 @@ export function createAccessLog(sink: LogSink): AccessLog {
     },
     async close() {
       flush();
+      closed = true;
       if (!sink.owned) {
         sink.stream.off('error', onError);
         return;

@@ -69,6 +69,7 @@ export async function startGateway(
   const metrics = createMetrics({
     connections: () => countOf(front?.connections() ?? []),
     requestsInFlight: () => inFlight,
+    logLinesDropped: () => log.dropped,
     generation: () => setup.generation,
     mappingCacheEntries: () => setup.mapper?.size ?? 0,
     certificateCacheEntries: () => setup.judge.size,

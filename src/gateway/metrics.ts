@@ -40,6 +40,7 @@ const cacheOutcomes: readonly (CacheOutcome | 'connection')[] = [
 export interface Gauges {
   readonly connections: () => number;
   readonly requestsInFlight: () => number;
+  readonly logLinesDropped: () => number;
   readonly generation: () => number;
   readonly mappingCacheEntries: () => number;
   readonly certificateCacheEntries: () => number;
@@ -50,6 +51,7 @@ export interface Gauges {
 export const silentGauges: Gauges = {
   connections: () => 0,
   requestsInFlight: () => 0,
+  logLinesDropped: () => 0,
   generation: () => 0,
   mappingCacheEntries: () => 0,
   certificateCacheEntries: () => 0,
@@ -102,6 +104,7 @@ export function createMetrics(gauges: Gauges): Metrics {
   );
   gauge(registers, 'dsmapper_connections', 'Client connections open now', gauges.connections);
   gauge(registers, 'dsmapper_requests_in_flight', 'Requests without an answer yet', gauges.requestsInFlight);
+  gauge(registers, 'dsmapper_log_lines_dropped', 'Request lines that never reached the log', gauges.logLinesDropped);
   gauge(registers, 'dsmapper_setup_generation', 'Generation of the setup that new requests take', gauges.generation);
   gauge(registers, 'dsmapper_mapping_cache_entries', 'Entries of the mapping cache', gauges.mappingCacheEntries);
   gauge(

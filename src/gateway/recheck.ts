@@ -20,8 +20,16 @@ export interface Recheck {
 
 export function startRecheck(front: Pick<Front, 'connections'>, setup: () => Setup): Recheck {
   let running: Promise<number> | null = null;
-  const run = () => (running ??= round(front, setup()).finally(() => (running = null)));
-  const timer = setInterval(() => void run(), setup().settings.limits.recheck);
+  let next: Promise<number> | null = null;
+  const start = () => (running ??= round(front, setup()).finally(() => (running = null)));
+  // A round under way may be past connections that whatever has just changed concerns: whoever asks gets one that begins after it.
+  const afterwards = (former: Promise<number>) =>
+    (next ??= former.then(() => {
+      next = null;
+      return start();
+    }));
+  const run = () => (running === null ? start() : afterwards(running));
+  const timer = setInterval(() => void start(), setup().settings.limits.recheck);
   timer.unref();
   return { run, stop: () => clearInterval(timer) };
 }
