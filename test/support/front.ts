@@ -251,14 +251,17 @@ export interface Talk<S extends Duplex = Duplex> {
   closed(): Promise<void>;
 }
 
-export async function talkTls(port: number, options: ConnectionOptions = {}): Promise<Talk<TLSSocket>> {
+export async function talkTls(
+  port: number,
+  options: ConnectionOptions & { readonly allowHalfOpen?: boolean } = {},
+): Promise<Talk<TLSSocket>> {
   const socket = connectTls({ port, host: '127.0.0.1', rejectUnauthorized: false, ...options });
   await once(socket, 'secureConnect');
   return talk(socket);
 }
 
-export async function talkTcp(port: number, host = '127.0.0.1'): Promise<Talk<Socket>> {
-  const socket = connectTcp({ port, host, allowHalfOpen: false });
+export async function talkTcp(port: number, options: { readonly allowHalfOpen?: boolean } = {}): Promise<Talk<Socket>> {
+  const socket = connectTcp({ port, host: '127.0.0.1', ...options });
   await once(socket, 'connect');
   return talk(socket);
 }
