@@ -3,6 +3,7 @@
  */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
+import type { AddressInfo, Server } from 'node:net';
 import { join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Failure } from '../base/failure.ts';
@@ -57,6 +58,7 @@ export async function runLab(options: LabOptions): Promise<ExitCode> {
 /** @throws Failure; nothing stays open then */
 export async function startAll(options: LabOptions): Promise<LabRun> {
   const folder = resolve(options.var);
+  const first = firstPort(options.ports);
   const lab = await startLab({
     recipes,
     folder: resolve(options.folder),
@@ -71,7 +73,7 @@ export async function startAll(options: LabOptions): Promise<LabRun> {
   try {
     const control = await startControl(lab.directory);
     open.push(control);
-    const ports = await choosePorts(options.ports);
+    const ports = await choosePorts(first);
     const configuration = join(folder, 'dsmapper.yaml');
     await writeFiles(folder, configuration, labConfiguration(lab, ports, folder));
     const running = await start(await loadFile(configuration));
@@ -90,46 +92,45 @@ async function writeFiles(folder: string, configuration: string, text: string): 
   await writeFile(configuration, text);
 }
 
-/** The usual ports where they are free, else others; ports that were asked for are taken as they are. */
-async function choosePorts(asked: string | undefined): Promise<LabPorts> {
-  if (asked === undefined) {
-    const [late, upFront, http, admin] = await Promise.all(
-      [8443, 9443, 8080, 9090].map(async (port) => ((await isFree(port)) ? port : freePort())),
-    );
-    return { late: late ?? 0, upFront: upFront ?? 0, http: http ?? 0, admin: admin ?? 0 };
-  }
+/** @returns the first port that was asked for; 0: any free ones, null: the usual ones. @throws Failure where it is none */
+function firstPort(asked: string | undefined): number | null {
+  if (asked === undefined) return null;
   const first = /^\d{1,5}$/.test(asked) ? Number(asked) : Number.NaN;
-  if (!(first >= 0 && first <= 65_532)) {
-    throw new Failure(`--ports ${asked} is not a port`, {
-      code: 'flag',
-      hint: 'give the first of four free ports, or 0',
-      exitCode: 2,
-    });
+  if (first >= 0 && first <= 65_532) return first;
+  throw new Failure(`--ports ${asked} is not a port`, {
+    code: 'flag',
+    hint: 'give the first of four free ports, or 0',
+    exitCode: 2,
+  });
+}
+
+/** The usual ports where they are free, else others; ports that were asked for are taken as they are. */
+async function choosePorts(first: number | null): Promise<LabPorts> {
+  if (first !== null && first > 0) return { late: first, upFront: first + 1, http: first + 2, admin: first + 3 };
+  const usual = first === null ? [8443, 9443, 8080, 9090] : [0, 0, 0, 0];
+  // Held until all are chosen, so that none is chosen twice.
+  const held: Server[] = [];
+  try {
+    for (const port of usual) held.push((await hold(port)) ?? (await holdAny()));
+    const [late = 0, upFront = 0, http = 0, admin = 0] = held.map((server) => (server.address() as AddressInfo).port);
+    return { late, upFront, http, admin };
+  } finally {
+    await Promise.all(held.map((server) => new Promise((done) => server.close(done))));
   }
-  if (first > 0) return { late: first, upFront: first + 1, http: first + 2, admin: first + 3 };
-  return { late: await freePort(), upFront: await freePort(), http: await freePort(), admin: await freePort() };
 }
 
-async function isFree(port: number): Promise<boolean> {
-  return (await tryListen(port)) !== null;
+async function holdAny(): Promise<Server> {
+  const server = await hold(0);
+  if (server !== null) return server;
+  throw new Failure('no free port on 127.0.0.1', { code: 'ports', hint: 'end something that listens there' });
 }
 
-async function freePort(): Promise<number> {
-  const port = await tryListen(0);
-  if (port === null)
-    throw new Failure('no free port on 127.0.0.1', { code: 'ports', hint: 'end something that listens there' });
-  return port;
-}
-
-function tryListen(port: number): Promise<number | null> {
+/** Null when somebody else has the port. */
+function hold(port: number): Promise<Server | null> {
   return new Promise((done) => {
     const server = createServer();
     server.once('error', () => done(null));
-    server.listen(port, '127.0.0.1', () => {
-      const address = server.address();
-      const taken = typeof address === 'object' && address !== null ? address.port : null;
-      server.close(() => done(taken));
-    });
+    server.listen(port, '127.0.0.1', () => done(server));
   });
 }
 

@@ -11,6 +11,7 @@ if (complaint.length > 0) {
   process.stderr.write(`${complaint.join('\n')}\n`);
   process.exitCode = 2;
 } else {
-  const { run } = await import('./program.ts');
+  const { endQuietly, run } = await import('./program.ts');
+  process.stdout.on('error', endQuietly);
   process.exitCode = await run(process.argv.slice(2));
 }

@@ -13,7 +13,6 @@ export type ExitCode = 0 | 1 | 2 | 3;
 /** @param words the command line without the names of Node and of the script */
 export async function run(words: readonly string[]): Promise<ExitCode> {
   let exitCode: ExitCode = 0;
-  process.stdout.on('error', endQuietly);
   const program = commandTable((code) => (exitCode = code));
   try {
     await program.parseAsync([...words], { from: 'user' });
@@ -22,13 +21,11 @@ export async function run(words: readonly string[]): Promise<ExitCode> {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
     terminal.error(error);
     return error instanceof Failure ? error.exitCode : 1;
-  } finally {
-    process.stdout.off('error', endQuietly);
   }
 }
 
 /** `dsmapper explain ... | head`: who reads has had enough. A running gateway that logs there goes on without its log. */
-function endQuietly(error: Error): void {
+export function endQuietly(error: Error): void {
   if (process.stdout.listenerCount('error') === 1) process.exit(codeOf(error) === 'EPIPE' ? 0 : 1);
 }
 

@@ -26,10 +26,11 @@ export interface Running {
 export async function serve(options: ServeOptions): Promise<ExitCode> {
   const settings = await loadFile(options.config);
   for (const warning of settings.warnings) terminal.warn(warning);
+  const ended = stopSignal();
   const running = await start(settings);
   if (options.json === true) terminal.json({ event: 'ready', addresses: running.gateway.addresses() });
   else announce(running, settings);
-  await stopSignal();
+  await ended;
   await running.stop();
   return 0;
 }
