@@ -382,6 +382,23 @@ await t.test('asking is unsupported where it cannot work, and does no harm', asy
     });
 });
 
+await t.test('a renegotiation of the client that Node itself refuses ends the connection too', async (t) => {
+  const tls = createTlsServer({ ...server, maxVersion: 'TLSv1.2' });
+  t.teardown(() => tls.close());
+  tls.listen(0, '127.0.0.1');
+  await once(tls, 'listening');
+  let foreign = 0;
+  tls.on('secureConnection', (socket) => {
+    watchHandshakes(socket, ms(0), { presented: () => t.fail('presented'), foreign: () => (foreign += 1) });
+    socket.disableRenegotiation();
+    socket.resume();
+  });
+  const client = await talkTls((tls.address() as AddressInfo).port);
+  client.socket.renegotiate({ rejectUnauthorized: false }, () => {});
+  await client.closed();
+  t.equal(foreign, 1);
+});
+
 await t.test('a renegotiation that cannot even begin fails, and ends the connection', async (t) => {
   const tls = createTlsServer({ ...server, maxVersion: 'TLSv1.2', secureOptions: constants.SSL_OP_NO_RENEGOTIATION });
   t.teardown(() => tls.close());
