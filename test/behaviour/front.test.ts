@@ -128,7 +128,7 @@ await t.test('first bytes', async (t) => {
   });
 
   await t.test('a finished handshake is not bound by the handshake time-out', async (t) => {
-    const { port, memory } = await testFront(t, { ...never, limits: { handshakeTimeout: ms(80) } });
+    const { port, memory } = await testFront(t, { ...never, limits: { handshakeTimeout: ms(400) } });
     const fine = await talkTls(port());
     await (await talkTcp(port())).closed();
     t.equal(memory.refused.length, 1);
@@ -636,7 +636,7 @@ for (const { name, front: base, dial } of http1)
         socket.write(`HTTP/1.1 101 Switching Protocols\r\n\r\n${head.toString()}`);
         socket.on('data', (bytes) => socket.write(bytes));
       };
-      const { client, memory } = await start(t, { idleTimeout: ms(100) }, { upgrade });
+      const { client, memory } = await start(t, { idleTimeout: ms(500) }, { upgrade });
       client.send(getRequest('/', 'Connection: Upgrade', 'Upgrade: echo'));
       t.match(await client.next(), { status: 101 });
       const echoed = once(client.socket, 'data');
@@ -742,7 +742,7 @@ await t.test('HTTP/2', async (t) => {
     const held: (() => void)[] = [];
     const { session, port } = await start(
       t,
-      { keepAliveTimeout: ms(60), headersTimeout: ms(60) },
+      { keepAliveTimeout: ms(200), headersTimeout: ms(200) },
       {
         handler: (request, response) => {
           if (request.url === '/held') held.push(() => describe(request, response));

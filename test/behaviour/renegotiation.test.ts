@@ -433,7 +433,7 @@ await t.test('an up-front binding answers with what it has', async (t) => {
 await t.test('the idle time-out holds again after a renegotiation, though Node switches it off', async (t) => {
   const { port, memory } = await testFront(t, {
     ...late,
-    limits: { idleTimeout: ms(150) },
+    limits: { idleTimeout: ms(400) },
     handler: (request) => void connectionOf(request).ask(ms(30_000)),
   });
   const client = await talkTls(port(), aliceChain);
@@ -444,7 +444,7 @@ await t.test('the idle time-out holds again after a renegotiation, though Node s
 });
 
 await t.test('the idle time-out leaves a person the time to choose a certificate', async (t) => {
-  const { port, memory } = await testFront(t, { ...late, limits: { idleTimeout: ms(150) } });
+  const { port, memory } = await testFront(t, { ...late, limits: { idleTimeout: ms(400) } });
   const wire = await startWire(t, port());
   const person = await talkTls(wire.port, aliceChain);
   const held = wire.holdAfterNextAnswer();
