@@ -109,14 +109,10 @@ function storyOf(explanation: Explanation, match: AccountMatch | null): readonly
   for (const { method, value, strength, used, why } of candidates) {
     lines.push(`  ${used ? '+' : '-'} ${method} (${strength}): ${printable(value)}`, `      ${printable(why)}`);
   }
-  lines.push(
-    '',
-    paint('bold', 'Steps'),
-    ...table(
-      steps.map(({ step, outcome, detail }) => [step, outcome, printable(detail)]),
-      '  ',
-    ),
-  );
+  if (steps.length > 0) {
+    const rows = steps.map(({ step, outcome, detail }) => [step, outcome, printable(detail)]);
+    lines.push('', paint('bold', 'Steps'), ...table(rows, '  '));
+  }
   if (account !== null)
     lines.push('', paint('bold', 'Account'), `  ${printable(account.name)}  ${account.sid}  ${printable(account.dn)}`);
   if (match !== null) lines.push('', ...matchLines(match));
