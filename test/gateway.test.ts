@@ -689,14 +689,17 @@ await t.test('the running gateway', { timeout: 240_000 }, async (t) => {
     const socket = tls.connect({ port: to.ports.late, host: '127.0.0.1', ca: to.ca, ...to.identity('bob') });
     socket.on('error', () => {});
     await once(socket, 'secureConnect');
+    const { searches } = lab.directory;
     const post = `POST /payroll HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1000\r\n\r\n${'x'.repeat(1000)}`;
     socket.write(post.repeat(5));
     await until(() => heldBytes() === 5000);
+    // Renegotiated, and now waiting for the directory.
+    await lab.directory.reached(searches + 1);
     socket.destroy();
     await until(() => to.gateway.connectionCount() === 0);
-    t.equal(heldBytes(), 0);
     lab.directory.faults.hold = false;
     await until(() => to.gateway.requestsInFlight() === 0);
+    t.equal(heldBytes(), 0);
   });
 
   await t.test('Expect before a late certificate', async (t) => {
@@ -717,6 +720,20 @@ await t.test('the running gateway', { timeout: 240_000 }, async (t) => {
     const size = 8_000_000;
     const answer = await ask(to, 'upFront', { method: 'POST', body: Buffer.alloc(size, 'b') });
     t.equal(answer.status, 403);
+    const late = tls.connect({ port: to.ports.upFront, host: '127.0.0.1', ca: to.ca });
+    let ended = false;
+    let heard = '';
+    late.setEncoding('utf8').on('data', (piece: string) => (heard += piece));
+    late.once('end', () => (ended = true)).on('error', () => {});
+    await once(late, 'secureConnect');
+    late.write('POST /payroll HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 10\r\n\r\n12345');
+    await until(() => heard.includes('</html>'));
+    for (let count = 0; count < 5; count += 1) await ask(to, 'upFront', { path: '/' });
+    t.equal(ended, false, 'the connection stays until the body has been read');
+    late.write('67890');
+    await until(() => ended);
+    late.destroy();
+
     const slow = await inLab(t, (yaml) => `${yaml}\nlimits: { lingerTimeout: 1ms }\n`);
     const socket = tls.connect({ port: slow.ports.upFront, host: '127.0.0.1', ca: slow.ca });
     socket.on('error', () => {});

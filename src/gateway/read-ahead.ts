@@ -73,16 +73,9 @@ function collect(
   const onEnd = () => stop(pieces);
   const onClose = () => stop(verdict('badRequest', 'the connection ended before the whole body had arrived'));
 
-  // A response whose turn in a pipeline has not come is never told that its connection has gone.
-  const { socket } = request;
-  function giveBack(): void {
-    response.off('close', giveBack);
-    socket.off('close', giveBack);
+  response.once('close', () => {
     held -= size;
-    size = 0;
-  }
-  response.once('close', giveBack);
-  socket.once('close', giveBack);
+  });
   request.on('data', onData).once('end', onEnd).once('close', onClose).once('error', onClose);
   return promise;
 }
