@@ -809,6 +809,7 @@ await t.test('the running gateway', { timeout: 240_000 }, async (t) => {
         const earned = path.toLowerCase().startsWith('/payroll');
         t.equal(answer.backendHeader('x-remote-user'), earned ? 'LAB\\alice' : null, `${where} ${path}`);
         t.equal(answer.backendHeader('x-arr-clientcert') !== null, earned);
+        t.equal(answer.backendHeader('x-client-verify'), earned ? 'SUCCESS' : 'NONE');
         t.equal(answer.headers['cache-control'], earned ? 'no-store' : undefined);
         t.match(await to.logged(answer.headers['x-request-id']), { account: earned ? 'LAB\\alice' : null });
       }
@@ -852,6 +853,20 @@ await t.test('the running gateway', { timeout: 240_000 }, async (t) => {
     clock.shift(61_000);
     await until(() => connectionsOf(agent) === 0);
     t.pass('the timer ended it');
+  });
+
+  await t.test('a connection remembers no longer than the interval, whether or not a round has come by', async (t) => {
+    const clock = shiftableClock();
+    const to = await inLab(t, undefined, clock);
+    const agent = keptAgent(t);
+    t.equal((await ask(to, 'upFront', { as: 'alice', agent })).status, 200);
+    lab.directory.replace(alice, 'userAccountControl', ['514']);
+    t.teardown(() => lab.directory.replace(alice, 'userAccountControl', ['512']));
+    to.gateway.setup.mapper?.forget();
+    clock.shift(55_000);
+    t.equal((await ask(to, 'upFront', { as: 'alice', agent })).status, 200, 'within the interval');
+    clock.shift(6000);
+    t.equal((await ask(to, 'upFront', { as: 'alice', agent })).status, 403);
   });
 
   await t.test('a stream in the middle is ended too', async (t) => {

@@ -200,6 +200,22 @@ await t.test('what the application framework would refuse itself ends in the flo
   t.equal(to.lab.echo.requests, 0, 'nothing of this reached the backend');
 });
 
+await t.test('a stream whose body turns out too long is answered and closed, though its client goes on', async (t) => {
+  const to = await testGateway(t, { configure: (yaml) => `${yaml}\nlimits: { maximumBody: 1KiB }\n` });
+  const session = connect(`https://127.0.0.1:${to.ports.upFront}`, { ca: to.ca });
+  session.on('error', () => {});
+  t.teardown(() => session.destroy());
+  const stream = session.request({ ':path': '/', ':method': 'POST' });
+  stream.on('error', () => {});
+  let status = 0;
+  stream.on('response', (answer) => (status = answer[':status'] ?? 0));
+  stream.resume();
+  stream.write(Buffer.alloc(5000));
+  await once(stream, 'close');
+  t.equal(status, 413);
+  t.equal(stream.rstCode, 0, 'without an error');
+});
+
 await t.test('methods without a meaning of their own go through', async (t) => {
   const to = await testGateway(t);
   for (const method of ['PROPFIND', 'PURGE', 'OPTIONS', 'DELETE', 'REPORT']) {
