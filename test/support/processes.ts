@@ -1,6 +1,7 @@
 /**
  * Programs that a test starts: one that runs to its end, and daemons that must not outlive the test, however it ends.
  */
+import { findProgram } from './real-peers.ts';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer } from 'node:net';
@@ -16,7 +17,10 @@ export interface RunOptions {
 
 /** Standard output of a program that ended well. @throws Error with its standard error otherwise */
 export async function run(command: string, args: readonly string[], options: RunOptions = {}): Promise<string> {
-  const child = spawn(command, args, { cwd: options.cwd, env: { ...process.env, ...options.env } });
+  const child = spawn(findProgram(command) ?? command, args, {
+    cwd: options.cwd,
+    env: { ...process.env, ...options.env },
+  });
   const forget = endWithUs(child);
   const output = { stdout: '', stderr: '' };
   child.stdout.setEncoding('utf8').on('data', (text: string) => (output.stdout += text));
@@ -58,7 +62,10 @@ export interface Daemon {
 
 /** Starts a program that stays. Its standard input is a pipe, closed when the test process is gone. */
 export function startDaemon(command: string, args: readonly string[], options: RunOptions = {}): Daemon {
-  const child = spawn(command, args, { cwd: options.cwd, env: { ...process.env, ...options.env } });
+  const child = spawn(findProgram(command) ?? command, args, {
+    cwd: options.cwd,
+    env: { ...process.env, ...options.env },
+  });
   const forget = endWithUs(child);
   let text = '';
   const keep = (more: string) => (text = (text + more).slice(-20_000));
