@@ -23,6 +23,7 @@ import type { Candidate, MappingSettings } from '../mapping/mapper-contract.ts';
 import type { BindingSettings } from '../tls/binding.ts';
 import type { Presented } from '../tls/connection.ts';
 import type { Certificate } from '../x509/certificate.ts';
+import { serialText } from '../x509/certificate.ts';
 import { rfc4514Text } from '../x509/name.ts';
 
 /** The contract of `explain --json`; the shapes are in docs/explain.md. */
@@ -181,7 +182,7 @@ export function certificateFacts(certificate: Certificate): CertificateFacts {
     thumbprint: certificate.thumbprint,
     subject: rfc4514Text(certificate.subject),
     issuer: rfc4514Text(certificate.issuer),
-    serial: hexOf(certificate.serial),
+    serial: serialText(certificate),
     notBefore: isoText(certificate.notBefore),
     notAfter: isoText(certificate.notAfter),
     upn: extensions.subjectAltName?.upns ?? [],

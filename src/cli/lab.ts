@@ -56,7 +56,7 @@ export async function runLab(options: LabOptions): Promise<ExitCode> {
 }
 
 /** @throws Failure; nothing stays open then */
-export async function startAll(options: LabOptions): Promise<LabRun> {
+async function startAll(options: LabOptions): Promise<LabRun> {
   const folder = resolve(options.var);
   const first = firstPort(options.ports);
   const lab = await startLab({

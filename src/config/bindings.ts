@@ -117,7 +117,7 @@ export function clientCertificateOf(
 }
 
 /** The first location that asks for a certificate: what makes a binding late. */
-export function wantsCertificate(locations: readonly Wanting[]): Wanting | null {
+function wantsCertificate(locations: readonly Wanting[]): Wanting | null {
   return locations.find(({ location }) => location.access.clientCertificate !== 'ignore') ?? null;
 }
 

@@ -23,7 +23,7 @@ export interface Metrics {
   readonly contentType: string;
 }
 
-export const connectionEvents = ['accepted', 'refused', 'tlsError', 'renegotiated', 'ended'] as const;
+const connectionEvents = ['accepted', 'refused', 'tlsError', 'renegotiated', 'ended'] as const;
 export type ConnectionEvent = (typeof connectionEvents)[number];
 
 const cacheOutcomes: readonly (CacheOutcome | 'connection')[] = [

@@ -9,7 +9,7 @@ import type { BindingSettings } from './binding.ts';
 import { sessionContextOf } from './ticket-keys.ts';
 
 /** Seconds a session may be resumed, counted from its full handshake. */
-export const sessionLifeSeconds = 3600;
+const sessionLifeSeconds = 3600;
 
 /** Forward secrecy and AEAD only. The TLS 1.3 suites first; the rest is ECDHE of TLS 1.2 (RFC 9325 section 4.2). */
 const cipherSuites = [
