@@ -84,6 +84,7 @@ const table: Readonly<Record<VerdictCode, Row>> = {
   certificateExpired: row(403, 17, 0x800b0101, 'info', 'The client certificate has expired.'),
   certificateMalformed: row(403, 16, 0x80093102, 'warn', 'The client certificate is not valid: it does not parse.'),
   certificateNotYetValid: row(403, 17, 0x800b0101, 'info', 'The client certificate is not yet valid.'),
+  certificateRevoked: row(403, 13, 0x80092010, 'warn', 'The client certificate, or one above it, has been revoked.'),
   chainIncomplete: row(
     403,
     16,
@@ -112,6 +113,20 @@ const table: Readonly<Record<VerdictCode, Row>> = {
     'warn',
     'The client certificate is not trusted: its certificate policies do not fit its chain.',
   ),
+  revocationNotCheckable: row(
+    403,
+    13,
+    0x80092012,
+    'warn',
+    'The client certificate does not say where its revocation can be checked.',
+  ),
+  revocationUnknown: row(
+    403,
+    13,
+    0x80092013,
+    'error',
+    'Whether the client certificate has been revoked cannot be found out at the moment.',
+  ),
   searchExhausted: row(
     403,
     16,
@@ -125,6 +140,13 @@ const table: Readonly<Record<VerdictCode, Row>> = {
     0x80096004,
     'warn',
     'The client certificate is not trusted: a signature in its chain is wrong.',
+  ),
+  untrustedIssuer: row(
+    403,
+    16,
+    0x800b0112,
+    'warn',
+    'The client certificate is not trusted: its issuers are not on the list of this binding.',
   ),
   untrustedRoot: row(
     403,

@@ -1,0 +1,249 @@
+/**
+ * What revocation checking is asked and what it answers. A validated path comes in; what comes out is that nobody on it is revoked,
+ * with the evidence, or a verdict. Everything that travels over a network is behind `Fetcher`.
+ */
+import type { Digest, Instant, Millis } from '../base/brand.ts';
+import type { Steps } from '../base/steps.ts';
+import type { Verdict } from '../base/verdict.ts';
+import type { TrustedPath, TrustStore } from '../trust/judgement.ts';
+import type { Certificate, PublicKeyInfo } from '../x509/certificate.ts';
+import type { Crl, CrlHeader, CrlReason } from '../x509/crl-contract.ts';
+
+/** How the certificates of one binding are checked. */
+export interface RevocationSettings {
+  /** cachedOnly: from what is there, nothing is fetched for a request. */
+  readonly mode: 'disabled' | 'online' | 'cachedOnly';
+  /** The whole chain below the anchor, or the leaf alone. */
+  readonly scope: 'chain' | 'leaf';
+  /** Which kind of source is asked first where a certificate names both. */
+  readonly prefer: 'ocsp' | 'crl';
+  /** How long what was fetched counts as fresh although it is still valid; 0: until nextUpdate. */
+  readonly freshnessTime: Millis;
+  /** Longest wait of one request for all that has to be fetched for it. */
+  readonly retrievalTimeout: Millis;
+  readonly whenUnknown: 'refuse' | 'accept' | 'acceptStale';
+  /** With acceptStale: how long after nextUpdate an answer still counts. */
+  readonly maximumStale: Millis;
+  /** What becomes of a certificate that names no source and for which none is configured. */
+  readonly noDistributionPoint: 'accept' | 'refuse';
+  /** First match wins; whoever matches none has `required`. */
+  readonly issuers: readonly IssuerPolicy[];
+  readonly rules: AnswerRules;
+}
+
+export interface IssuerPolicy {
+  /** `nameKey` of the issuer's subject. */
+  readonly nameKey: string;
+  /** Digest of its public key; null: whatever key carries the name. */
+  readonly keyDigest: Digest | null;
+  /** ifAvailable: unknown is accepted; never: not looked at. */
+  readonly policy: 'required' | 'ifAvailable' | 'never';
+  /** Sources beside those that certificates name: URLs of CRLs and OCSP responders. */
+  readonly crls: readonly string[];
+  readonly ocsp: readonly string[];
+}
+
+/** What an answer must satisfy to be believed, whoever gave it. */
+export interface AnswerRules {
+  /** Tolerated difference of clocks. */
+  readonly clockSkew: Millis;
+  /** Age of an answer without nextUpdate, or for a profile that limits all; null: no limit. */
+  readonly maximumAge: Millis | null;
+  readonly allowSha1: boolean;
+  readonly minimumRsaBits: number;
+  readonly nonce: 'never' | 'send' | 'require';
+}
+
+/** What decided about one certificate of the path. */
+export interface Evidence {
+  /** Position in the path, 0 is the leaf. */
+  readonly depth: number;
+  readonly subject: string;
+  readonly thumbprint: string;
+  readonly status: 'good' | 'revoked' | 'unknown' | 'notChecked';
+  readonly method: 'crl' | 'ocsp' | 'none';
+  /** URL or file; null where nothing decided. */
+  readonly source: string | null;
+  readonly thisUpdate: Instant | null;
+  readonly nextUpdate: Instant | null;
+  readonly fetchedAt: Instant | null;
+  /** One clause with the facts. */
+  readonly detail: string;
+}
+
+export type RevocationAnswer =
+  | {
+      readonly kind: 'good';
+      readonly evidence: readonly Evidence[];
+      /** From here on the answer must be asked for again. */
+      readonly until: Instant;
+    }
+  | {
+      readonly kind: 'refused';
+      readonly verdict: Verdict;
+      readonly evidence: readonly Evidence[];
+      /** The certificate that is to blame. */
+      readonly certificate: Certificate;
+    };
+
+export interface RevocationQuestion {
+  readonly path: TrustedPath;
+  /** All that was presented: it may hold the certificate of a CRL's or answer's signer. */
+  readonly presented: readonly Certificate[];
+  readonly store: TrustStore;
+  readonly settings: RevocationSettings;
+  readonly at: Instant;
+  readonly steps: Steps;
+}
+
+/** Where a CRL is fetched from. */
+export interface Fetcher {
+  /**
+   * One retrieval, whole: redirects followed within the rules. Never rejects, never outlives `timeout`.
+   * @param url http, ldap (also serverless `ldap:///`), or file
+   */
+  fetch(url: string, options: FetchOptions): Promise<FetchOutcome>;
+  /** Whether the configuration allows fetching from there; the sentence says why not. */
+  refusalOf(url: string): string | null;
+  close(): Promise<void>;
+}
+
+export interface FetchOptions {
+  readonly timeout: Millis;
+  /** Longer answers are cut off and fail. */
+  readonly maximumBytes: number;
+  /** Sent by POST when there, else GET. */
+  readonly body?: { readonly bytes: Buffer; readonly contentType: string };
+  /** From an earlier outcome: an answer that has not changed is not sent again. */
+  readonly validators?: Validators;
+  /** Ends the fetch early. */
+  readonly signal?: AbortSignal;
+}
+
+export interface Validators {
+  readonly etag: string | null;
+  readonly lastModified: string | null;
+}
+
+export type FetchFailure =
+  | 'hostNotAllowed'
+  | 'unsupportedUrl'
+  | 'unreachable'
+  | 'timeout'
+  | 'tooLarge'
+  | 'tooManyRedirects'
+  | 'httpStatus'
+  | 'cutOff'
+  | 'notFound'
+  | 'aborted';
+
+export type FetchOutcome =
+  | {
+      readonly kind: 'fetched';
+      /** In a SharedArrayBuffer of its own, so that a worker reads it without a copy. */
+      readonly bytes: Buffer;
+      /** Where it came from in the end. */
+      readonly from: string;
+      readonly validators: Validators;
+      /** From Cache-Control or Expires (RFC 9111), for OCSP over GET; null: nothing was said. */
+      readonly maximumAge: Millis | null;
+    }
+  | { readonly kind: 'notModified' }
+  | { readonly kind: 'failed'; readonly code: FetchFailure; readonly detail: string };
+
+/** A CRL that was verified and is in use. */
+export interface StoredCrl {
+  readonly crl: Crl;
+  /** URL or file. */
+  readonly source: string;
+  readonly fetchedAt: Instant;
+  /** Digest of the public key that its signature was verified with. */
+  readonly signerKey: Digest;
+}
+
+/** The state of one source, for operators. */
+export interface SourceState {
+  readonly source: string;
+  readonly kind: 'crl' | 'ocsp';
+  /** RFC 4514 text of the issuer of what is held; null: nothing is. */
+  readonly issuer: string | null;
+  readonly entries: number | null;
+  readonly crlNumber: string | null;
+  readonly thisUpdate: Instant | null;
+  readonly nextUpdate: Instant | null;
+  readonly fetchedAt: Instant | null;
+  /** When it will be asked next. */
+  readonly nextAttempt: Instant | null;
+  readonly lastError: {
+    readonly at: Instant;
+    readonly code: CrlRefusal | FetchFailure;
+    readonly detail: string;
+  } | null;
+}
+
+/** Why bytes that were fetched are not taken up as a CRL. */
+export type CrlRefusal =
+  | 'malformed'
+  /** Nobody who may sign for this issuer did. */
+  | 'wrongSigner'
+  | 'weakAlgorithm'
+  | 'notYetValid'
+  | 'expired'
+  /** Older than the one held. */
+  | 'older'
+  | 'unknownCritical';
+
+export type Refreshed =
+  | { readonly kind: 'taken' | 'unchanged'; readonly stored: StoredCrl }
+  | { readonly kind: 'failed'; readonly code: CrlRefusal | FetchFailure; readonly detail: string };
+
+/** Who may have signed the CRLs of a name: asked on the main thread, before a worker verifies. */
+export type CrlSigners = (header: CrlHeader) => readonly PublicKeyInfo[];
+
+export interface CrlStore {
+  /** What is held for this issuer name (`nameKey`), complete lists and deltas of every key and scope. One map read. */
+  issuedBy(nameKey: string): readonly StoredCrl[];
+  /** What came from this source last and is held; null: nothing. */
+  from(source: string): StoredCrl | null;
+  /**
+   * Fetches and takes up; joins a fetch of this source under way. Looks on disk first when nothing is held. Never rejects. A source
+   * that failed lately answers its failure at once until its back-off has passed.
+   */
+  refresh(source: string, signers: CrlSigners, options: RefreshOptions): Promise<Refreshed>;
+  /** Every source ever asked. */
+  states(): readonly SourceState[];
+  /** Takes over what is on disk for sources that `signers` can verify. Resolves when done; never rejects. */
+  restore(signers: CrlSigners): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface RefreshOptions {
+  readonly timeout: Millis;
+  readonly allowSha1: boolean;
+  readonly clockSkew: Millis;
+  /** Takes an older list than the one held: an operator's order, audited by the caller. */
+  readonly allowOlder?: boolean;
+  /** Asks even during back-off. */
+  readonly force?: boolean;
+}
+
+/** What CRLs say about one certificate. */
+export type CrlAnswer =
+  | {
+      readonly status: 'good';
+      readonly by: StoredCrl;
+      readonly delta: StoredCrl | null;
+      readonly until: Instant;
+      readonly stale: boolean;
+    }
+  | {
+      readonly status: 'revoked';
+      readonly by: StoredCrl;
+      readonly reason: CrlReason;
+      readonly revocationDate: Instant;
+    }
+  | {
+      readonly status: 'unknown';
+      /** One clause: the best reason found, such as `the CRL of ... has expired`. */
+      readonly why: string;
+    };
