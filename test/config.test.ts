@@ -118,7 +118,7 @@ void t.test('settings: the defaults of a small configuration', async (t) => {
     allowSha1: false,
     allowCaAsClient: false,
   });
-  t.equal(settings.trust.get('0.0.0.0:443')?.revocation, 'disabled');
+  t.equal(settings.trust.get('0.0.0.0:443')?.revocation.mode, 'disabled');
   t.match(settings.directory, {
     domains: [
       {

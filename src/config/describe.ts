@@ -4,6 +4,7 @@
  */
 import { durationText } from '../base/duration.ts';
 import type { AnonymousRule, LocationSettings, Settings, SiteSettings } from '../gateway/settings.ts';
+import type { RevocationSettings } from '../revocation/revocation-contract.ts';
 import type { BindingSettings } from '../tls/binding.ts';
 import { printable } from './complaint.ts';
 
@@ -20,7 +21,8 @@ export interface BindingRule {
   readonly usageCheck: boolean;
   readonly roots: number;
   readonly intermediates: number;
-  readonly revocation: 'disabled' | null;
+  /** Null for http. */
+  readonly revocation: RevocationSettings['mode'] | null;
 }
 
 export interface LocationRule {
@@ -83,7 +85,7 @@ function bindingRule(binding: BindingSettings, settings: Settings): BindingRule 
     usageCheck: trust?.judge.usageCheck ?? false,
     roots: trust?.store.anchors.length ?? 0,
     intermediates: trust?.store.intermediates.length ?? 0,
-    revocation: trust?.revocation ?? null,
+    revocation: trust?.revocation.mode ?? null,
   };
 }
 

@@ -16,6 +16,7 @@ import { createReading, type ConfigurationFacilities, type Reading } from './rea
 import { resolvePath, whyUnreadable } from './references.ts';
 import { readServerCertificate } from './server-certificate.ts';
 import { checkLocations } from './location-checks.ts';
+import { readRevocationSources } from './revocation.ts';
 import { locationsBehind, readSites, type SiteDraft } from './sites.ts';
 import { maximumConfigurationBytes, readSource, type Source } from './source.ts';
 import { readTrust } from './trust.ts';
@@ -71,7 +72,7 @@ async function settingsOf(reading: Reading): Promise<Omit<Settings, 'warnings'> 
   const mode = (draft: BindingDraft) => clientCertificateOf(draft, locationsBehind(draft, sites));
   checkTogether(bindings, sites, written, reading);
   const trust = await readTrust(
-    written.trust,
+    written,
     bindings,
     (draft) => !written.broken.has('trust') && mode(draft) !== 'never',
     reading,
@@ -93,6 +94,7 @@ async function settingsOf(reading: Reading): Promise<Omit<Settings, 'warnings'> 
       bindingSettings(draft, mode(draft), certificates.get(draft) ?? null, trust.get(draft.name)),
     ),
     trust,
+    revocation: readRevocationSources(),
     sites: sites.map(({ settings }) => settings),
     directory: sites.some(maps) ? directory : null,
     mapping: mappingSettings(written),

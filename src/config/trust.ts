@@ -12,27 +12,28 @@ import type { BindingDraft } from './bindings.ts';
 import { readCertificates, type NamedCertificate } from './certificates.ts';
 import { printable } from './complaint.ts';
 import type { Reading } from './reading.ts';
+import { revocationOf } from './revocation.ts';
 import type { Reference } from './references.ts';
 import type { Language } from './schema.ts';
 import type { Path } from './source.ts';
 
 /** One store for all bindings that share the global trust, so that what one has verified serves the others. */
 export async function readTrust(
-  written: Language['trust'],
+  written: Pick<Language, 'trust' | 'revocation'>,
   drafts: readonly BindingDraft[],
   asks: (draft: BindingDraft) => boolean,
   reading: Reading,
 ): Promise<ReadonlyMap<string, BindingTrust>> {
-  const global = await readStore(written, ['trust'], reading);
+  const global = await readStore(written.trust, ['trust'], reading);
   const trusts = new Map<string, BindingTrust>();
   for (const draft of drafts.filter(({ https }) => https)) {
     const own = draft.written.trust;
     const store = own === undefined ? global : await readStore(own, [...draft.path, 'trust'], reading);
-    if (asks(draft) && written.roots.length === 0 && own === undefined)
+    if (asks(draft) && written.trust.roots.length === 0 && own === undefined)
       reading.mistake(['trust', 'roots'], `no roots, but binding ${draft.name} asks for client certificates`, {
         hint: 'write `trust: { roots: [file:trust/root.pem] }` with the root CA of the clients',
       });
-    trusts.set(draft.name, { store, judge: judgeOf(written, draft), revocation: 'disabled' });
+    trusts.set(draft.name, { store, judge: judgeOf(written.trust, draft), revocation: revocationOf(written, draft) });
   }
   return trusts;
 }

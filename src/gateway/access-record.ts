@@ -5,6 +5,7 @@ import { isoText } from '../base/clock.ts';
 import type { Verdict } from '../base/verdict.ts';
 import { thumbprintOf } from '../base/bytes.ts';
 import { answerOf } from '../iis/verdict-table.ts';
+import type { BindingSettings } from '../tls/binding.ts';
 import type { Exchange } from './exchange.ts';
 import type { Setup } from './setup.ts';
 
@@ -36,10 +37,14 @@ export function recordOf(exchange: Exchange, ending: Verdict, setup: Setup): Rea
     account: names ? (account?.name ?? null) : null,
     sid: names ? (account?.sid ?? null) : null,
     thumbprint: thumbprint(exchange),
-    revocation: connection.presented === null ? null : 'disabled',
+    revocation: connection.presented === null ? null : revocationMode(connection.binding, setup),
     cache: exchange.cache,
     ms: exchange.timings(),
   };
+}
+
+function revocationMode({ name }: BindingSettings, { settings }: Setup): string | null {
+  return settings.trust.get(name)?.revocation.mode ?? null;
 }
 
 /** Neither the query nor the authority of an absolute form: both may hold secrets. */

@@ -9,6 +9,7 @@ import type { DialectName, HeaderNames, UpstreamSettings } from '../forward/forw
 import type { AccessRule } from '../iis/access-flags.ts';
 import type { Outcomes } from '../iis/verdict-table.ts';
 import type { MappingSettings } from '../mapping/mapper-contract.ts';
+import type { RevocationSettings } from '../revocation/revocation-contract.ts';
 import type { BindingSettings, ConnectionLimits } from '../tls/binding.ts';
 import type { JudgeSettings, TrustStore } from '../trust/judgement.ts';
 
@@ -46,8 +47,21 @@ export interface SiteSettings {
 export interface BindingTrust {
   readonly store: TrustStore;
   readonly judge: JudgeSettings;
-  /** Revocation is off for this binding; evidence of each request says so. Other modes come with the revocation work. */
-  readonly revocation: 'disabled';
+  readonly revocation: RevocationSettings;
+}
+
+/** What revocation may reach and hold, for all bindings together. */
+export interface RevocationSourceSettings {
+  /** Host names, lower case, that revocation data may be fetched from; one that begins with a dot stands for all below it. */
+  readonly hosts: readonly string[];
+  /** A path; null: nothing is kept between restarts. */
+  readonly cacheDirectory: string | null;
+  /** CRLs beside those that certificates name: URLs, also `file:///...`. */
+  readonly crls: readonly string[];
+  /** Longest CRL that is taken. */
+  readonly maximumCrlBytes: number;
+  /** Whether intermediates that nobody presented are fetched from where certificates say. */
+  readonly aia: boolean;
 }
 
 export interface GatewayLimits {
@@ -90,6 +104,7 @@ export interface Settings {
   readonly bindings: readonly BindingSettings[];
   /** By binding name; every https binding has one. */
   readonly trust: ReadonlyMap<string, BindingTrust>;
+  readonly revocation: RevocationSourceSettings;
   readonly sites: readonly SiteSettings[];
   /** Null when no location maps. */
   readonly directory: DirectorySettings | null;
