@@ -8,6 +8,7 @@ import type { Verdict } from '../base/verdict.ts';
 import type { TrustedPath, TrustStore } from '../trust/judgement.ts';
 import type { Certificate, PublicKeyInfo } from '../x509/certificate.ts';
 import type { Crl, CrlHeader, CrlReason } from '../x509/crl-contract.ts';
+import type { BasicOcspResponse, SingleOcspResponse } from '../x509/ocsp-contract.ts';
 
 /** How the certificates of one binding are checked. */
 export interface RevocationSettings {
@@ -41,13 +42,15 @@ export interface IssuerPolicy {
   /** Sources beside those that certificates name: URLs of CRLs and OCSP responders. */
   readonly crls: readonly string[];
   readonly ocsp: readonly string[];
+  /** May sign OCSP answers about this issuer's certificates, whoever issued them (RFC 6960 section 4.2.2.2, the first case). */
+  readonly ocspSigners?: readonly Certificate[];
 }
 
 /** What an answer must satisfy to be believed, whoever gave it. */
 export interface AnswerRules {
   /** Tolerated difference of clocks. */
   readonly clockSkew: Millis;
-  /** Age of an answer without nextUpdate, or for a profile that limits all; null: no limit. */
+  /** Longest age of any answer; null: no limit but nextUpdate, and an hour for OCSP answers without one. */
   readonly maximumAge: Millis | null;
   readonly allowSha1: boolean;
   readonly minimumRsaBits: number;
@@ -176,7 +179,7 @@ export interface SourceState {
   readonly nextAttempt: Instant | null;
   readonly lastError: {
     readonly at: Instant;
-    readonly code: CrlRefusal | FetchFailure;
+    readonly code: CrlRefusal | OcspRefusal | FetchFailure;
     readonly detail: string;
   } | null;
 }
@@ -247,3 +250,109 @@ export type CrlAnswer =
       /** One clause: the best reason found, such as `the CRL of ... has expired`. */
       readonly why: string;
     };
+
+/** Why an OCSP response does not count as an answer. */
+export type OcspRefusal =
+  | 'malformed'
+  /** tryLater, unauthorized ... instead of an answer. */
+  | 'responderError'
+  /** Nothing in it is about the certificate. */
+  | 'otherCertificate'
+  /** Nobody who may sign for this issuer did. */
+  | 'wrongSigner'
+  | 'weakAlgorithm'
+  | 'notYetValid'
+  | 'expired'
+  | 'unknownCritical'
+  /** Of another request, or missing where it is required. */
+  | 'nonce'
+  /** The responder says that it does not know the certificate. */
+  | 'unknownCertificate'
+  /** Older than the one held. */
+  | 'older';
+
+/** An OCSP answer about one certificate, signed by somebody who may. What it means at an instant is `ocspStanding`'s to say. */
+export interface AuthenticOcsp {
+  /** The whole OCSPResponse. */
+  readonly der: Buffer;
+  readonly basic: BasicOcspResponse;
+  /** Those about the certificate, at least one. */
+  readonly singles: readonly SingleOcspResponse[];
+  readonly signer: Certificate;
+  /** RFC 6960 section 4.2.2.2: the issuer itself, a certificate of the configuration, or one that the issuer issued for this. */
+  readonly right: 'issuer' | 'configured' | 'delegate';
+  /** It repeats the nonce of the request that it answered. */
+  readonly nonceEchoed: boolean;
+}
+
+/** What an authentic answer means at an instant under the rules of a binding. */
+export type OcspStanding =
+  | {
+      readonly status: 'good';
+      readonly thisUpdate: Instant;
+      readonly nextUpdate: Instant | null;
+      /** The last instant at which it counts. */
+      readonly until: Instant;
+      /** It counts only because staleness is tolerated. */
+      readonly stale: boolean;
+      /** This responder's certificate must be found good as well before the answer counts; null: it need not. */
+      readonly needs: Certificate | null;
+    }
+  | {
+      readonly status: 'revoked';
+      readonly thisUpdate: Instant;
+      readonly nextUpdate: Instant | null;
+      readonly reason: CrlReason;
+      readonly revocationDate: Instant;
+      /** The answer stops counting when this responder's certificate is found revoked; null: it need not be looked at. */
+      readonly needs: Certificate | null;
+    }
+  | {
+      readonly status: 'unknown';
+      readonly code: OcspRefusal;
+      /** One clause. */
+      readonly why: string;
+    };
+
+export interface StoredOcsp extends AuthenticOcsp {
+  /** URL of the responder. */
+  readonly source: string;
+  readonly fetchedAt: Instant;
+}
+
+/** One certificate on a validated path, and who may be asked about it. */
+export interface OcspQuestion {
+  readonly certificate: Certificate;
+  readonly issuer: Certificate;
+  /** URLs, in the order in which they are asked. */
+  readonly responders: readonly string[];
+  /** Certificates of the configuration that may sign (`IssuerPolicy.ocspSigners`). */
+  readonly signers: readonly Certificate[];
+}
+
+export interface OcspRefreshOptions {
+  readonly timeout: Millis;
+  readonly rules: AnswerRules;
+  /** Asks even during back-off. */
+  readonly force?: boolean;
+}
+
+export type OcspRefreshed =
+  /** unchanged: what was fetched is no newer than what is held. */
+  | { readonly kind: 'taken' | 'unchanged'; readonly stored: StoredOcsp }
+  | { readonly kind: 'failed'; readonly code: OcspRefusal | FetchFailure; readonly detail: string };
+
+export interface OcspStore {
+  /** What is held about a certificate; to be weighed by `ocspStanding`. One map read. Marks it as seen, so that it is renewed. */
+  answerFor(certificate: Certificate, issuer: Certificate): StoredOcsp | null;
+  /**
+   * Asks the responders one after the other and keeps the first answer that counts; joins a question of this kind under way. Never
+   * rejects. What failed lately fails at once until its back-off has passed.
+   */
+  refresh(question: OcspQuestion, options: OcspRefreshOptions): Promise<OcspRefreshed>;
+  /** Keeps an answer current whether or not anybody asks for it. @returns ends it */
+  watch(question: OcspQuestion, options: OcspRefreshOptions): () => void;
+  /** One for each responder that was ever asked, as far as remembered. */
+  states(): readonly SourceState[];
+  close(): Promise<void>;
+}
