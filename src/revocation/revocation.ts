@@ -1,0 +1,240 @@
+/**
+ * Whether anybody on a validated path is revoked, by the settings of the binding: which certificates are looked at, what is asked
+ * first, how long a request waits, and what unknown means. How a list or an OCSP answer is read is decided by the methods.
+ *
+ * Nothing is fetched while a usable answer is held, and never for a certificate without a path to an anchor: whoever has no path does
+ * not get here. What is held but no longer fresh is renewed behind the request's back.
+ */
+import type { Instant, Millis } from '../base/brand.ts';
+import type { Clock } from '../base/clock.ts';
+import { verdict, type VerdictCode } from '../base/verdict.ts';
+import { rfc4514Text } from '../x509/name.ts';
+import { policyFor } from './issuer-policy.ts';
+import type { Finding, Method, Subject } from './method.ts';
+import { withinHalf } from './patience.ts';
+import type { Evidence, RevocationAnswer, RevocationQuestion, RevocationSettings } from './revocation-contract.ts';
+
+export interface Revocation {
+  /** At once where what is held suffices. Never rejects. */
+  check(question: RevocationQuestion): RevocationAnswer | Promise<RevocationAnswer>;
+}
+
+export interface RevocationFacilities {
+  readonly clock: Clock;
+  readonly crl: Method;
+  readonly ocsp: Method;
+  /** Told of every certificate that was checked. */
+  readonly onChecked: (method: Evidence['method'], status: Evidence['status']) => void;
+}
+
+/** A certificate whose status was not found is asked about again after this time; its sources have a back-off of their own. */
+const unknownLife = 30_000;
+
+export function createRevocation({ clock, crl, ocsp, onChecked }: RevocationFacilities): Revocation {
+  const methodsOf = ({ prefer }: RevocationSettings) => (prefer === 'ocsp' ? [ocsp, crl] : [crl, ocsp]);
+
+  function check(question: RevocationQuestion): RevocationAnswer | Promise<RevocationAnswer> {
+    const { settings } = question;
+    const methods = methodsOf(settings);
+    const subjects = settings.mode === 'disabled' ? [] : subjectsOf(question);
+    const held = subjects.map((subject) => consult(subject, question, methods));
+    if (settings.mode !== 'online' || held.some(({ finding }) => finding.status === 'revoked'))
+      return conclude(held, question);
+    for (const { subject, method, finding } of held)
+      if (finding.status === 'good' && isOld(finding, question)) renew(subject, method, question);
+    const open = held.filter(({ subject, finding }) => finding.status === 'unknown' && isNamed(subject, methods));
+    return open.length === 0 ? conclude(held, question) : findOut(held, question, methods);
+  }
+
+  async function findOut(
+    held: readonly Consulted[],
+    question: RevocationQuestion,
+    methods: readonly Method[],
+  ): Promise<RevocationAnswer> {
+    const deadline = clock.monotonic() + question.settings.retrievalTimeout;
+    const remaining = () => Math.max(0, deadline - clock.monotonic()) as Millis;
+    const outcomes = held.map(async (one): Promise<Consulted> => {
+      if (one.finding.status !== 'unknown' || !isNamed(one.subject, methods)) return one;
+      const failures: string[] = [];
+      const asked: Promise<void>[] = [];
+      for (const method of methods.filter((each) => each.names(one.subject))) {
+        const fetched = method
+          .fetch(one.subject, question, remaining())
+          .then((reasons) => void failures.push(...reasons));
+        asked.push(fetched);
+        // A source that is silent must not use up the time of the others.
+        await withinHalf(fetched, remaining());
+        const found = consult(one.subject, question, methods);
+        if (found.finding.status !== 'unknown') return found;
+      }
+      await Promise.all(asked);
+      return { ...consult(one.subject, question, methods), failures };
+    });
+    return conclude(await Promise.all(outcomes), question);
+  }
+
+  function renew(subject: Subject, method: Method, question: RevocationQuestion): void {
+    void method.fetch(subject, question, question.settings.retrievalTimeout);
+  }
+
+  function conclude(consulted: readonly Consulted[], question: RevocationQuestion): RevocationAnswer {
+    const methods = methodsOf(question.settings);
+    const results = consulted.map((one) => resultOf(one, question, methods));
+    const evidence = results.map((result) => result.evidence);
+    for (const { method, status } of evidence) onChecked(method, status);
+    if (question.steps.recording)
+      for (const each of evidence) question.steps.note('judge', `revocation ${each.status}`, sentenceOf(each));
+    // Nearest to the anchor first: who is revoked there says nothing about those below any more.
+    const refused =
+      results.findLast(({ code }) => code === 'certificateRevoked') ?? results.findLast(({ code }) => code !== null);
+    if (refused !== undefined && refused.code !== null)
+      return {
+        kind: 'refused',
+        verdict: verdict(refused.code, sentenceOf(refused.evidence)),
+        evidence,
+        certificate: refused.subject.certificate,
+      };
+    const until = Math.min(...results.map((result) => result.until), Infinity) as Instant;
+    return { kind: 'good', evidence, until };
+  }
+
+  return { check };
+}
+
+interface Consulted {
+  readonly subject: Subject;
+  readonly method: Method;
+  readonly finding: Finding;
+  /** What went wrong when its sources were asked for this request. */
+  readonly failures: readonly string[];
+}
+
+interface Result {
+  readonly subject: Subject;
+  readonly evidence: Evidence;
+  readonly until: number;
+  /** Null: it may pass. */
+  readonly code: VerdictCode | null;
+}
+
+/** The anchor is trusted by configuration: whoever wants it gone takes it out there. */
+function subjectsOf({ path, settings }: RevocationQuestion): readonly Subject[] {
+  const { certificates } = path;
+  const below = settings.scope === 'leaf' ? Math.min(1, certificates.length - 1) : certificates.length - 1;
+  const subjects: Subject[] = [];
+  for (let depth = 0; depth < below; depth += 1) {
+    const [certificate, issuer] = [certificates[depth], certificates[depth + 1]];
+    if (certificate === undefined || issuer === undefined) break;
+    subjects.push({ depth, certificate, issuer, policy: policyFor(issuer, settings.issuers) });
+  }
+  return subjects;
+}
+
+/** What is held by either method: revoked by any of them counts, then the first that knows. */
+function consult(
+  subject: Subject,
+  question: RevocationQuestion,
+  methods: readonly Method[],
+  staleFor = 0 as Millis,
+): Consulted {
+  let best: Consulted | null = null;
+  for (const method of subject.policy.policy === 'never' ? [] : methods) {
+    const finding = method.look(subject, question, staleFor);
+    const one = { subject, method, finding, failures: [] };
+    if (finding.status === 'revoked') return one;
+    if (
+      best === null ||
+      (best.finding.status === 'unknown' && (finding.status === 'good' || !best.method.names(subject)))
+    )
+      best = one;
+  }
+  const [first] = methods;
+  if (best !== null) return best;
+  if (first === undefined) throw new TypeError('no method to ask');
+  return { subject, method: first, finding: { status: 'unknown', why: 'not looked at' }, failures: [] };
+}
+
+function isNamed(subject: Subject, methods: readonly Method[]): boolean {
+  return subject.policy.policy !== 'never' && methods.some((method) => method.names(subject));
+}
+
+function isOld({ fetchedAt }: Finding & { status: 'good' }, { settings, at }: RevocationQuestion): boolean {
+  return settings.freshnessTime > 0 && fetchedAt !== null && at - fetchedAt >= settings.freshnessTime;
+}
+
+function resultOf(consulted: Consulted, question: RevocationQuestion, methods: readonly Method[]): Result {
+  const { subject, method, finding } = consulted;
+  if (subject.policy.policy === 'never')
+    return pass(subject, evidenceOf(subject, 'notChecked', 'none', 'the policy of its issuer is never'), Infinity);
+  if (finding.status === 'good')
+    return pass(
+      subject,
+      { ...evidenceOf(subject, 'good', method.name, finding.detail), ...from(finding) },
+      finding.until,
+    );
+  if (finding.status === 'revoked') {
+    const evidence = { ...evidenceOf(subject, 'revoked', method.name, finding.detail), ...from(finding) };
+    return { subject, evidence, until: Infinity, code: 'certificateRevoked' };
+  }
+  return unknownOf(consulted, finding.why, question, methods);
+}
+
+/** What becomes of a certificate of which neither method could say anything. */
+function unknownOf(
+  consulted: Consulted,
+  why: string,
+  question: RevocationQuestion,
+  methods: readonly Method[],
+): Result {
+  const { subject, failures } = consulted;
+  const { settings, at } = question;
+  const until = at + unknownLife;
+  if (!isNamed(subject, methods)) {
+    const evidence = evidenceOf(
+      subject,
+      'notChecked',
+      'none',
+      'it names no source of revocation data and none is configured',
+    );
+    if (settings.noDistributionPoint === 'accept') return pass(subject, evidence, Infinity);
+    return { subject, evidence, until, code: 'revocationNotCheckable' };
+  }
+  const unfetched = settings.mode === 'cachedOnly' ? ['nothing is fetched on this binding (cached only)'] : failures;
+  const clauses = [why, ...unfetched].join('; ');
+  const unknown = (because: string) => evidenceOf(subject, 'unknown', 'none', `${clauses}${because}`);
+  const stale =
+    settings.whenUnknown === 'acceptStale' ? consult(subject, question, methods, settings.maximumStale) : null;
+  if (stale?.finding.status === 'revoked') return resultOf(stale, question, methods);
+  if (stale?.finding.status === 'good') {
+    const detail = `${stale.finding.detail}; out of date, accepted: whenUnknown is acceptStale`;
+    const evidence = { ...evidenceOf(subject, 'good', stale.method.name, detail), ...from(stale.finding) };
+    return pass(subject, evidence, until);
+  }
+  if (subject.policy.policy === 'ifAvailable')
+    return pass(subject, unknown('; accepted: the policy of its issuer is ifAvailable'), until);
+  if (settings.whenUnknown === 'accept') return pass(subject, unknown('; accepted: whenUnknown is accept'), until);
+  return { subject, evidence: unknown(''), until, code: 'revocationUnknown' };
+}
+
+function pass(subject: Subject, evidence: Evidence, until: number): Result {
+  return { subject, evidence, until, code: null };
+}
+
+function evidenceOf(
+  { depth, certificate }: Subject,
+  status: Evidence['status'],
+  method: Evidence['method'],
+  detail: string,
+): Evidence {
+  const { subject, thumbprint } = certificate;
+  const nowhere = { source: null, thisUpdate: null, nextUpdate: null, fetchedAt: null };
+  return { depth, subject: rfc4514Text(subject), thumbprint, status, method, ...nowhere, detail };
+}
+
+function from({ source, thisUpdate, nextUpdate, fetchedAt }: Finding & { status: 'good' | 'revoked' }) {
+  return { source, thisUpdate, nextUpdate, fetchedAt };
+}
+
+function sentenceOf({ depth, subject, thumbprint, detail }: Evidence): string {
+  return `certificate ${depth} (${subject === '' ? 'empty subject' : subject}, thumbprint ${thumbprint}): ${detail}`;
+}

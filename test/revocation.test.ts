@@ -1,0 +1,336 @@
+/**
+ * The policy of revocation: who is looked at, what is asked first, how long a request waits, and what unknown means. The two methods are
+ * scripted here; how lists and OCSP answers are read is tested in `crl-status.test.ts` and `ocsp.test.ts`.
+ */
+import t from 'tap';
+import type { Instant, Millis } from '../src/base/brand.ts';
+import { noSteps, recordSteps } from '../src/base/steps.ts';
+import { createAuthority } from '../src/lab/authority.ts';
+import type { Finding, Method, Subject } from '../src/revocation/method.ts';
+import type {
+  RevocationAnswer,
+  RevocationQuestion,
+  RevocationSettings,
+} from '../src/revocation/revocation-contract.ts';
+import { createRevocation } from '../src/revocation/revocation.ts';
+import { createTrustStore } from '../src/trust/trust-store.ts';
+import { nameKey } from '../src/x509/name-comparison.ts';
+import { certificateOf, judge } from './support/chains.ts';
+
+const key = 'ed25519';
+const root = await createAuthority({ subject: 'O=Lab,CN=Root', key });
+const issuing = await root.subordinate({ subject: 'O=Lab,CN=Issuing CA', key });
+const alice = await issuing.issue({ subject: 'O=Lab,CN=alice', key });
+const at = Date.parse('2026-11-22T12:00:00Z') as Instant;
+const judgement = judge({ presented: [alice, issuing], roots: [root] });
+if (judgement.kind !== 'trusted') throw new Error('no path');
+const { path } = judgement;
+const [leaf, ca] = [alice, issuing].map(certificateOf);
+if (leaf === undefined || ca === undefined) throw new Error('no certificates');
+
+const standard: RevocationSettings = {
+  mode: 'online',
+  scope: 'chain',
+  prefer: 'crl',
+  freshnessTime: 0 as Millis,
+  retrievalTimeout: 200 as Millis,
+  whenUnknown: 'refuse',
+  maximumStale: 0 as Millis,
+  noDistributionPoint: 'accept',
+  issuers: [],
+  rules: { clockSkew: 0 as Millis, maximumAge: null, allowSha1: false, minimumRsaBits: 2048, nonce: 'never' },
+};
+
+const hour = 3_600_000;
+const provenance = {
+  source: 'http://crl.test/a.crl',
+  thisUpdate: (at - hour) as Instant,
+  nextUpdate: (at + hour) as Instant,
+  fetchedAt: (at - hour) as Instant,
+};
+const good: Finding = { status: 'good', until: (at + hour) as Instant, detail: 'not on the list', ...provenance };
+const revoked: Finding = { status: 'revoked', detail: 'revoked for keyCompromise', ...provenance };
+const unknown: Finding = { status: 'unknown', why: 'no list is held' };
+
+type Scripted = Method & { readonly fetches: string[]; readonly held: Finding[]; readonly stales: number[] };
+
+/** @param held by depth; @param fetched by depth: what is held after a fetch, `silent` never ends by itself */
+function scripted(
+  name: Method['name'],
+  held: readonly Finding[],
+  fetched: readonly (Finding | 'silent' | undefined)[] = [],
+  options: { readonly names?: boolean; readonly stale?: Finding } = {},
+): Scripted {
+  const now = [...held];
+  const fetches: string[] = [];
+  const stales: number[] = [];
+  return {
+    name,
+    held: now,
+    fetches,
+    stales,
+    names: () => options.names ?? true,
+    look({ depth }, _question, staleFor) {
+      const finding = now[depth] ?? unknown;
+      if (staleFor > 0) stales.push(staleFor);
+      return finding.status === 'unknown' && staleFor > 0 && options.stale !== undefined ? options.stale : finding;
+    },
+    async fetch({ depth }: Subject, _question, timeout) {
+      fetches.push(`${depth}`);
+      const next = fetched[depth];
+      if (next === 'silent') {
+        await new Promise((resolve) => setTimeout(resolve, timeout));
+        return [`${name} source of ${depth} did not answer`];
+      }
+      if (next === undefined) return [`${name} source of ${depth} is down`];
+      now[depth] = next;
+      return [];
+    },
+  };
+}
+
+const nothing = (name: Method['name']) => scripted(name, [], [], { names: false });
+
+interface Asked {
+  readonly settings?: Partial<RevocationSettings>;
+  readonly crl?: Scripted;
+  readonly ocsp?: Scripted;
+  readonly steps?: RevocationQuestion['steps'];
+}
+
+function ask(asked: Asked): {
+  readonly answer: RevocationAnswer | Promise<RevocationAnswer>;
+  readonly counted: string[];
+} {
+  const counted: string[] = [];
+  const clock = { now: () => at, monotonic: () => performance.now() };
+  const revocation = createRevocation({
+    clock,
+    crl: asked.crl ?? nothing('crl'),
+    ocsp: asked.ocsp ?? nothing('ocsp'),
+    onChecked: (method, status) => counted.push(`${method} ${status}`),
+  });
+  const answer = revocation.check({
+    path,
+    presented: [leaf as never, ca as never],
+    store: createTrustStore([certificateOf(root)], []),
+    settings: { ...standard, ...asked.settings },
+    at,
+    steps: asked.steps ?? noSteps,
+  });
+  return { answer, counted };
+}
+
+/** `good`, or code and who is to blame. */
+async function outcome(asked: Asked): Promise<string> {
+  const answer = await ask(asked).answer;
+  if (answer.kind === 'good') return 'good';
+  return `${answer.verdict.code} of ${answer.certificate.digest === leaf?.digest ? 'alice' : 'the CA'}`;
+}
+
+async function evidenceOf(asked: Asked): Promise<readonly string[]> {
+  const { evidence } = await ask(asked).answer;
+  return evidence.map(({ depth, status, method, detail }) => `${depth} ${status} ${method}: ${detail}`);
+}
+
+await t.test('what is held answers at once, and nothing is fetched', async (t) => {
+  const crl = scripted('crl', [good, good]);
+  const { answer, counted } = ask({ crl });
+  t.notOk(answer instanceof Promise, 'no promise: the request does not wait');
+  const given = await answer;
+  t.equal(given.kind, 'good');
+  if (given.kind === 'good') t.equal(given.until, at + hour);
+  t.strictSame(crl.fetches, []);
+  t.strictSame(counted, ['crl good', 'crl good']);
+});
+
+await t.test('the answer holds until the first of its parts ends', async (t) => {
+  const sooner: Finding = { ...good, until: (at + 60_000) as Instant };
+  const answer = await ask({ crl: scripted('crl', [good, sooner]) }).answer;
+  t.equal(answer.kind === 'good' && answer.until, at + 60_000);
+});
+
+await t.test('whoever is revoked is refused, whatever else is unknown', async (t) => {
+  t.equal(await outcome({ crl: scripted('crl', [revoked, good]) }), 'certificateRevoked of alice');
+  t.equal(await outcome({ crl: scripted('crl', [good, revoked]) }), 'certificateRevoked of the CA');
+  t.equal(
+    await outcome({ crl: scripted('crl', [revoked, revoked]) }),
+    'certificateRevoked of the CA',
+    'nearest to the anchor',
+  );
+  const crl = scripted('crl', [unknown, revoked]);
+  t.notOk(ask({ crl }).answer instanceof Promise, 'nobody waits for more');
+  t.strictSame(crl.fetches, []);
+  t.equal(
+    await outcome({ crl: scripted('crl', [unknown, good], [revoked]) }),
+    'certificateRevoked of alice',
+    'found by fetching',
+  );
+  t.equal(
+    await outcome({ crl: scripted('crl', [good, good]), ocsp: scripted('ocsp', [revoked, unknown]) }),
+    'certificateRevoked of alice',
+    'the other method knows it',
+  );
+});
+
+await t.test('unknown is refused, with every reason', async (t) => {
+  const answer = await ask({ crl: scripted('crl', [unknown, good]) }).answer;
+  if (answer.kind !== 'refused') return t.fail('refused');
+  t.equal(answer.verdict.code, 'revocationUnknown');
+  t.match(
+    answer.verdict.detail,
+    /^certificate 0 \(CN=alice,O=Lab, thumbprint [0-9a-f]{40}\): no list is held; crl source of 0 is down$/,
+  );
+});
+
+await t.test('what is missing is fetched before the answer', async (t) => {
+  const crl = scripted('crl', [unknown, unknown], [good, good]);
+  t.equal(await outcome({ crl }), 'good');
+  t.strictSame(crl.fetches, ['0', '1']);
+});
+
+await t.test('the preferred method is asked first, the other only when it does not know', async (t) => {
+  const [crl, ocsp] = [scripted('crl', [unknown, good], [good]), scripted('ocsp', [unknown, unknown], [good])];
+  t.equal(await outcome({ crl, ocsp, settings: { prefer: 'ocsp' } }), 'good');
+  t.strictSame([crl.fetches, ocsp.fetches], [[], ['0']]);
+  const fallback = scripted('crl', [unknown, good], [good]);
+  const down = scripted('ocsp', [unknown, unknown]);
+  t.equal(await outcome({ crl: fallback, ocsp: down, settings: { prefer: 'ocsp' } }), 'good');
+  t.strictSame([fallback.fetches, down.fetches], [['0'], ['0']]);
+});
+
+await t.test('a silent source does not use up the time of the other', async (t) => {
+  const crl = scripted('crl', [unknown, good], [good]);
+  const ocsp = scripted('ocsp', [unknown, unknown], ['silent']);
+  t.equal(await outcome({ crl, ocsp, settings: { prefer: 'ocsp' } }), 'good');
+});
+
+await t.test('nobody waits longer than the retrieval time-out', async (t) => {
+  const timeouts: number[] = [];
+  const crl = scripted('crl', [unknown, unknown], ['silent', 'silent']);
+  const watched: Scripted = {
+    ...crl,
+    fetch: (subject, question, timeout) => (timeouts.push(timeout), crl.fetch(subject, question, timeout)),
+  };
+  t.equal(await outcome({ crl: watched }), 'revocationUnknown of the CA');
+  t.equal(timeouts.length, 2);
+  for (const timeout of timeouts) t.ok(timeout <= standard.retrievalTimeout, `${timeout}`);
+});
+
+await t.test('cached only: nothing is ever fetched', async (t) => {
+  const crl = scripted('crl', [unknown, good], [good]);
+  const settings = { mode: 'cachedOnly', freshnessTime: 1 as Millis } as const;
+  t.equal(await outcome({ crl, settings }), 'revocationUnknown of alice');
+  t.match((await evidenceOf({ crl, settings }))[0], /nothing is fetched on this binding \(cached only\)$/);
+  t.strictSame(crl.fetches, []);
+  t.equal(await outcome({ crl: scripted('crl', [good, good]), settings }), 'good');
+});
+
+await t.test('disabled: nobody is looked at', async (t) => {
+  const crl = scripted('crl', [revoked, revoked]);
+  t.equal(await outcome({ crl, settings: { mode: 'disabled' } }), 'good');
+  t.strictSame(await evidenceOf({ crl, settings: { mode: 'disabled' } }), []);
+});
+
+await t.test('the leaf alone, where that is set', async (t) => {
+  const crl = scripted('crl', [good, revoked]);
+  t.equal(await outcome({ crl, settings: { scope: 'leaf' } }), 'good');
+  t.equal((await evidenceOf({ crl, settings: { scope: 'leaf' } })).length, 1);
+});
+
+await t.test('a certificate that names no source', async (t) => {
+  const crl = () => scripted('crl', [], [], { names: false });
+  t.equal(await outcome({ crl: crl() }), 'good');
+  t.match((await evidenceOf({ crl: crl() }))[0], /^0 notChecked none: it names no source/);
+  t.equal(
+    await outcome({ crl: crl(), settings: { noDistributionPoint: 'refuse' } }),
+    'revocationNotCheckable of the CA',
+  );
+  t.equal(
+    await outcome({ crl: scripted('crl', [revoked], [], { names: false }) }),
+    'certificateRevoked of alice',
+    'what is held counts all the same',
+  );
+});
+
+await t.test('whenUnknown', async (t) => {
+  const crl = () => scripted('crl', [unknown, good]);
+  t.equal(await outcome({ crl: crl(), settings: { whenUnknown: 'accept' } }), 'good');
+  t.match(
+    (await evidenceOf({ crl: crl(), settings: { whenUnknown: 'accept' } }))[0],
+    /accepted: whenUnknown is accept$/,
+  );
+  const stale = { whenUnknown: 'acceptStale', maximumStale: hour as Millis } as const;
+  t.equal(await outcome({ crl: crl(), settings: stale }), 'revocationUnknown of alice', 'nothing stale is held');
+  const withStale = scripted('crl', [unknown, good], [], { stale: good });
+  t.equal(await outcome({ crl: withStale, settings: stale }), 'good');
+  t.strictSame(withStale.fetches, ['0'], 'but first it was fetched');
+  t.ok(
+    withStale.stales.every((limit) => limit === hour),
+    'the limit is handed on',
+  );
+  t.match(
+    (await evidenceOf({ crl: withStale, settings: stale }))[0],
+    /^0 good crl: not on the list; out of date, accepted/,
+  );
+  t.equal(
+    await outcome({ crl: scripted('crl', [unknown, good], [], { stale: revoked }), settings: stale }),
+    'certificateRevoked of alice',
+    'revoked on an old list is revoked',
+  );
+  t.equal(await outcome({ crl: withStale }), 'revocationUnknown of alice', 'refuse takes nothing stale');
+});
+
+await t.test('the policy of an issuer', async (t) => {
+  const policy = (
+    kind: 'required' | 'ifAvailable' | 'never',
+    keyDigest = ca.publicKey.digest,
+  ): Partial<RevocationSettings> => ({
+    issuers: [{ nameKey: nameKey(ca.subject), keyDigest, policy: kind, crls: [], ocsp: [] }],
+  });
+  const crl = () => scripted('crl', [unknown, good]);
+  t.equal(await outcome({ crl: crl(), settings: policy('ifAvailable') }), 'good');
+  t.equal(
+    await outcome({ crl: scripted('crl', [revoked, good]), settings: policy('ifAvailable') }),
+    'certificateRevoked of alice',
+  );
+  t.equal(await outcome({ crl: scripted('crl', [revoked, good]), settings: policy('never') }), 'good');
+  const never = scripted('crl', [unknown, good], [good]);
+  await outcome({ crl: never, settings: policy('never') });
+  t.strictSame(never.fetches, [], 'never asks nobody');
+  t.equal(
+    await outcome({ crl: crl(), settings: { ...policy('required'), whenUnknown: 'refuse' } }),
+    'revocationUnknown of alice',
+  );
+  t.equal(
+    await outcome({ crl: crl(), settings: policy('ifAvailable', leaf.publicKey.digest) }),
+    'revocationUnknown of alice',
+    'another key of the same name has its own policy',
+  );
+});
+
+await t.test('what is held but no longer fresh is renewed behind the back of the request', async (t) => {
+  const crl = scripted('crl', [good, good], [revoked]);
+  const { answer } = ask({ crl, settings: { freshnessTime: (hour / 2) as Millis } });
+  t.notOk(answer instanceof Promise);
+  t.strictSame(crl.fetches, ['0', '1']);
+  t.equal(
+    await outcome({ crl, settings: { freshnessTime: (2 * hour) as Millis } }),
+    'certificateRevoked of alice',
+    'the next one sees it',
+  );
+});
+
+await t.test('the steps tell what was found, and where', async (t) => {
+  const steps = recordSteps(() => 0);
+  await ask({ crl: scripted('crl', [good, unknown]), steps }).answer;
+  t.strictSame(
+    steps.list.map(
+      ({ outcome: word, detail }) => `${word}: ${detail.replaceAll(/thumbprint [0-9a-f]+/g, 'thumbprint')}`,
+    ),
+    [
+      'revocation good: certificate 0 (CN=alice,O=Lab, thumbprint): not on the list',
+      'revocation unknown: certificate 1 (CN=Issuing CA,O=Lab, thumbprint): no list is held; crl source of 1 is down',
+    ],
+  );
+});
