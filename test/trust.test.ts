@@ -6,7 +6,7 @@ import { generateKeyPairSync } from 'node:crypto';
 import t from 'tap';
 import { recordSteps } from '../src/base/steps.ts';
 import { createAuthority, type Authority, type Issued } from '../src/lab/authority.ts';
-import type { Judgement } from '../src/trust/judgement.ts';
+import type { Judgement, TrustMode } from '../src/trust/judgement.ts';
 import { createSearchBudget, searchAllowances } from '../src/trust/search-budget.ts';
 import { createTrustStore } from '../src/trust/trust-store.ts';
 import type { Certificate } from '../src/x509/certificate.ts';
@@ -488,4 +488,92 @@ await t.test('budget: names times constraints end by comparisons', async (t) => 
   t.equal(budget.exhausted, 'nameComparisons');
   t.equal(budget.spent('nameComparisons'), 417 * 600, 'it ended with the first name that did not fit');
   t.equal(outcome(judge({ presented: [await issue(400), limited], roots: [root] })), 'accepted');
+});
+
+await t.test('the issuer list', async (t) => {
+  const partner = await root.subordinate({ subject: 'C=US,O=Lab,CN=Partner CA', key });
+  const other = await createAuthority({ subject: 'C=US,O=Other,CN=Other Root', key });
+  const bob = await partner.issue({ subject: 'CN=bob', key });
+  const carol = await other.issue({ subject: 'CN=carol', key });
+  const intermediates = [issuing, partner].map(certificateOf);
+  const storeOf = (mode: TrustMode, listed: readonly Made[], roots: readonly Made[] = [root, other]) =>
+    createTrustStore(roots.map(certificateOf), intermediates, {
+      name: 'Partners',
+      mode,
+      certificates: listed.map(certificateOf),
+    });
+  const ask = (mode: TrustMode, listed: readonly Made[], leaf: Made, roots?: readonly Made[]) =>
+    judge({ presented: [leaf], store: storeOf(mode, listed, roots) });
+
+  await t.test('machine trust: some issuer on the path must be listed', (t) => {
+    t.equal(outcome(ask('machineTrust', [partner], bob)), 'accepted', 'the issuer itself');
+    t.equal(outcome(ask('machineTrust', [root], bob)), 'accepted', 'one above it');
+    t.equal(
+      outcome(ask('machineTrust', [partner], alice)),
+      `untrustedIssuer: certificate 1 (CN=Issuing CA,O=Lab,C=US, thumbprint ${thumbprintOf(issuing)}): neither it nor an issuer above it is in the store Partners`,
+    );
+    t.match(outcome(ask('machineTrust', [partner], bob, [other])), /^chainIncomplete/, 'a listed CA is no anchor');
+    t.match(outcome(ask('machineTrust', [], bob)), /^untrustedIssuer/, 'an empty list lets nobody in');
+    t.match(outcome(ask('machineTrust', [alice], alice)), /^untrustedIssuer/, 'a client is no issuer of itself');
+    t.end();
+  });
+
+  await t.test('machine trust: a renewed or cross-signed issuer is the same issuer, a namesake is not', async (t) => {
+    const name = 'C=US,O=Lab,CN=Partner CA';
+    const cross = await crossSigned(other, partner, name);
+    t.equal(outcome(ask('machineTrust', [cross], bob)), 'accepted');
+    const namesake = await other.subordinate({ subject: name, key });
+    t.match(outcome(ask('machineTrust', [namesake], bob)), /^untrustedIssuer/);
+  });
+
+  await t.test('machine trust: another path through a listed issuer is found', async (t) => {
+    const cross = await crossSigned(other, issuing, 'C=US,O=Lab,CN=Issuing CA');
+    const store = storeOf('machineTrust', [other]);
+    t.strictSame(
+      pathOf(judge({ presented: [alice, cross], store })),
+      thumbprints(alice, cross, other),
+      'the straight path ends in a root that is not listed',
+    );
+  });
+
+  await t.test('exclusive root: a path ends in a root of the list, whatever else is trusted', (t) => {
+    t.equal(outcome(ask('exclusiveRoot', [root], bob)), 'accepted');
+    t.equal(outcome(ask('exclusiveRoot', [other], carol, [])), 'accepted', 'that is no root of the machine');
+    t.equal(
+      outcome(ask('exclusiveRoot', [other], bob)),
+      `untrustedIssuer: certificate 2 (CN=Root,O=Lab,C=US, thumbprint ${thumbprintOf(root)}): a trusted root, but paths may only end in the store Partners`,
+    );
+    t.match(outcome(ask('exclusiveRoot', [partner, other], bob)), /^untrustedIssuer/, 'an intermediate is no root');
+    t.end();
+  });
+
+  await t.test('exclusive CA: a path ends in the first CA of the list', (t) => {
+    t.strictSame(pathOf(ask('exclusiveCa', [partner], bob)), thumbprints(bob, partner), 'a partial chain');
+    t.strictSame(pathOf(ask('exclusiveCa', [partner], bob, [])), thumbprints(bob, partner), 'without any root');
+    t.strictSame(pathOf(ask('exclusiveCa', [root], bob)), thumbprints(bob, partner, root));
+    t.match(outcome(ask('exclusiveCa', [partner], alice)), /^untrustedIssuer: certificate 2 .*Root/);
+    t.match(outcome(ask('exclusiveCa', [bob], carol)), /^untrustedIssuer: certificate 1 .*Other Root/);
+    t.end();
+  });
+
+  await t.test('other purposes than logging on are not narrowed by machine trust', (t) => {
+    const store = storeOf('machineTrust', [partner]);
+    t.equal(outcome(judge({ presented: [alice], store, purpose: 'any' })), 'accepted');
+    t.end();
+  });
+
+  t.test('the digest follows list and mode', (t) => {
+    const plain = createTrustStore([root, other].map(certificateOf), intermediates).digest;
+    const digests = [
+      plain,
+      storeOf('machineTrust', [root]).digest,
+      storeOf('machineTrust', [other]).digest,
+      storeOf('exclusiveRoot', [root]).digest,
+      storeOf('exclusiveCa', [root]).digest,
+      storeOf('exclusiveRoot', [root, partner]).digest,
+    ];
+    t.equal(new Set(digests).size, digests.length);
+    t.equal(storeOf('machineTrust', [other, root]).digest, storeOf('machineTrust', [root, other]).digest);
+    t.end();
+  });
 });

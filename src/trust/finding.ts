@@ -21,6 +21,7 @@ export type RefusalCode = Extract<
   | 'policyInvalid'
   | 'searchExhausted'
   | 'signatureInvalid'
+  | 'untrustedIssuer'
   | 'untrustedRoot'
   | 'weakAlgorithm'
   | 'wrongUsage'

@@ -47,6 +47,8 @@ export function judgeChain(input: JudgeInput): Judgement {
   if (leaf === undefined)
     return { kind: 'refused', verdict: verdict('certificateRequired', 'no certificate was presented'), deadEnds: [] };
 
+  // Who signs CRLs and OCSP answers is no client.
+  const list = purpose === 'clientAuth' ? store.list : null;
   const { path, setbacks } = findPath({
     leaf,
     others,
@@ -54,7 +56,7 @@ export function judgeChain(input: JudgeInput): Judgement {
     at,
     budget,
     maximumDepth: input.maximumDepth ?? maximumDepth,
-    findFaults: (candidate) => findFaults(candidate, { at, settings, purpose, policies }, budget),
+    findFaults: (candidate) => findFaults(candidate, { at, settings, purpose, policies, list }, budget),
   });
 
   const deadEnds = setbacks.map(({ finding }) => deadEndOf(finding));

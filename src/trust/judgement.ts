@@ -51,15 +51,30 @@ export type Judgement =
 export interface TrustStore {
   readonly anchors: readonly Certificate[];
   readonly intermediates: readonly Certificate[];
-  /** Changes whenever a root, an intermediate or their role changes; part of ticket keys and cache keys. */
+  /** Null: the anchors alone decide. */
+  readonly list: IssuerList | null;
+  /** Changes whenever a root, an intermediate, their role or the list changes; part of ticket keys and cache keys. */
   readonly digest: Digest;
   /** One sentence for each oddity that somebody should know of before serving. */
   readonly warnings: readonly string[];
   isAnchor(certificate: Certificate): boolean;
-  /** All anchors and intermediates, for finding issuers. */
+  /** Whether it would be an anchor if the list were not in the place of the roots. */
+  isExcluded(certificate: Certificate): boolean;
+  /** All anchors, intermediates and roots that the list excludes, for finding issuers. */
   readonly issuers: IssuerIndex;
   /** Signatures between CA certificates that were verified for an accepted path. */
   readonly links: VerifiedLinks;
+}
+
+/** What Windows calls ClientAuthTrustMode: 0, 1 and 2 in this order. */
+export type TrustMode = 'machineTrust' | 'exclusiveRoot' | 'exclusiveCa';
+
+/** A store of issuers that narrows who is trusted; what it means is in `trust/issuer-list.ts`. */
+export interface IssuerList {
+  /** The store's name, for messages. */
+  readonly name: string;
+  readonly mode: TrustMode;
+  readonly certificates: readonly Certificate[];
 }
 
 /** Certificates by subject and by subject key identifier. */

@@ -13,7 +13,8 @@ import { findCriticalFault } from './critical-extensions.ts';
 import { findUsageFault } from './extended-usage.ts';
 import type { Finding, RefusalCode } from './finding.ts';
 import { findIssuingFaults } from './issuing-right.ts';
-import type { JudgeSettings, Purpose } from './judgement.ts';
+import { findListFault } from './issuer-list.ts';
+import type { IssuerList, JudgeSettings, Purpose } from './judgement.ts';
 import { findLeafFaults } from './leaf-role.ts';
 import { findNameFault } from './name-constraints.ts';
 import { findPolicyFault, type PolicyRequirements } from './policy-graph.ts';
@@ -25,6 +26,8 @@ export interface PathDemands {
   readonly settings: JudgeSettings;
   readonly purpose: Purpose;
   readonly policies: PolicyRequirements;
+  /** Whose clients are let in; null: those of all anchors. */
+  readonly list: IssuerList | null;
 }
 
 /** @param path leaf first, anchor last, every signature but the anchor's verified */
@@ -33,7 +36,7 @@ export function findFaults(
   demands: PathDemands,
   budget: SearchBudget,
 ): readonly Finding[] {
-  const { at, settings, purpose, policies } = demands;
+  const { at, settings, purpose, policies, list } = demands;
   const findings: Finding[] = [];
   const refuse = (depth: number, code: RefusalCode, detail: string | null | undefined) => {
     const certificate = path[depth];
@@ -57,6 +60,8 @@ export function findFaults(
   if (name !== null) refuse(name.depth, name.code, name.detail);
   const policy = findPolicyFault(path, policies);
   if (policy !== null) refuse(policy.depth, 'policyInvalid', policy.detail);
+  const unlisted = findListFault(path, list);
+  if (unlisted !== null) refuse(unlisted.depth, 'untrustedIssuer', unlisted.detail);
   const usage = settings.usageCheck ? findUsageFault(path, purpose) : null;
   if (usage !== null) refuse(usage.depth, 'wrongUsage', usage.detail);
   return findings;

@@ -119,7 +119,8 @@ function extend(path: readonly Certificate[], last: Certificate, search: Search)
   const ownSignature = isSelfIssued(last) ? links.check(last, last) : null;
   if (ownSignature === 'exhausted') return null;
   const anchors = store.anchors.length;
-  report('dead end', deadEnd({ depth, certificate: last, refused, repeated, ownSignature, anchors }));
+  const excludedBy = store.isExcluded(last) ? (store.list?.name ?? null) : null;
+  report('dead end', deadEnd({ depth, certificate: last, refused, repeated, ownSignature, anchors, excludedBy }));
   return null;
 }
 

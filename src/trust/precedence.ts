@@ -4,7 +4,7 @@
  * 1. a search that was cut short, because nothing else it found is the whole truth;
  * 2. a complete path that failed a check, before any dead end: it shows what was meant. Among several: what is wrong with
  *    the chain itself, then dates, then usage;
- * 3. dead ends: a wrong signature or refused algorithm, then a missing issuer, then an untrusted root.
+ * 3. dead ends: a wrong signature or refused algorithm, then a missing issuer, then an untrusted or excluded root.
  *
  * Within one rank the earliest wins, because the search tries the likeliest candidates first.
  */
@@ -37,6 +37,6 @@ const ranks: Readonly<Record<Setback['kind'], Ranks>> = {
     base: 0,
     codes: { certificateExpired: 1, certificateNotYetValid: 1, caAsClient: 2, wrongUsage: 2 },
   },
-  'dead end': { base: 10, codes: { chainIncomplete: 1, searchExhausted: 1, untrustedRoot: 2 } },
+  'dead end': { base: 10, codes: { chainIncomplete: 1, searchExhausted: 1, untrustedIssuer: 2, untrustedRoot: 2 } },
   'wrong candidate': { base: 20, codes: {} },
 };

@@ -1,5 +1,5 @@
 /**
- * What one binding trusts, as a value that is built once: anchors, helpful intermediates, an index over both, and the
+ * What one binding trusts, as a value that is built once: anchors, helpful intermediates, an index over all, and the
  * signatures among CAs that were verified before. Being in the store as an intermediate gives no trust.
  */
 import { LRUCache } from 'lru-cache';
@@ -8,7 +8,8 @@ import type { Certificate } from '../x509/certificate.ts';
 import { nameKey } from '../x509/name-comparison.ts';
 import { rfc4514Text } from '../x509/name.ts';
 import { createIssuerIndex } from './issuer-index.ts';
-import type { TrustStore, VerifiedLinks } from './judgement.ts';
+import { anchorsUnder } from './issuer-list.ts';
+import type { IssuerList, TrustStore, VerifiedLinks } from './judgement.ts';
 
 /** Links kept for each store; an enterprise has a few dozen. */
 const maximumLinks = 10_000;
@@ -16,20 +17,35 @@ const maximumLinks = 10_000;
 /**
  * @param roots need not be self-signed; each is trusted with all its limits
  * @param intermediates certificates that clients may leave out of their chains
+ * @param list narrows who is trusted, or stands in the place of the roots
  */
-export function createTrustStore(roots: readonly Certificate[], intermediates: readonly Certificate[]): TrustStore {
-  const anchors = withoutRepeats(roots);
+export function createTrustStore(
+  roots: readonly Certificate[],
+  intermediates: readonly Certificate[],
+  list: IssuerList | null = null,
+): TrustStore {
+  const anchors = withoutRepeats(anchorsUnder(list, roots));
   const anchorDigests = new Set(anchors.map(({ digest }) => digest));
-  const others = withoutRepeats(intermediates).filter(({ digest }) => !anchorDigests.has(digest));
+  const excluded = withoutRepeats(roots).filter(({ digest }) => !anchorDigests.has(digest));
+  const excludedDigests = new Set(excluded.map(({ digest }) => digest));
+  const others = withoutRepeats([...intermediates, ...(list?.certificates ?? [])]).filter(
+    ({ digest }) => !anchorDigests.has(digest) && !excludedDigests.has(digest),
+  );
   return {
     anchors,
     intermediates: others,
-    digest: digestOf('anchors', ...sortedDigests(anchors), 'intermediates', ...sortedDigests(others)),
+    list,
+    digest: digestOf('anchors', ...sortedDigests(anchors), 'intermediates', ...sortedDigests(others), ...listed(list)),
     warnings: warningsOf(anchors),
     isAnchor: ({ digest }) => anchorDigests.has(digest),
-    issuers: createIssuerIndex([...anchors, ...others]),
+    isExcluded: ({ digest }) => excludedDigests.has(digest),
+    issuers: createIssuerIndex([...anchors, ...others, ...excluded]),
     links: createLinks(),
   };
+}
+
+function listed(list: IssuerList | null): readonly string[] {
+  return list === null ? [] : ['list', list.mode, ...sortedDigests(list.certificates)];
 }
 
 function withoutRepeats(certificates: readonly Certificate[]): readonly Certificate[] {
