@@ -562,7 +562,7 @@ await t.test('the issuer list', async (t) => {
     t.end();
   });
 
-  t.test('the digest follows list and mode', (t) => {
+  await t.test('the digest follows list and mode', (t) => {
     const plain = createTrustStore([root, other].map(certificateOf), intermediates).digest;
     const digests = [
       plain,
