@@ -1,5 +1,5 @@
 /**
- * Says why a path cannot be extended beyond its last certificate: an untrusted or excluded root, a wrong signature, an algorithm that is
+ * Says why a path cannot be extended beyond its last certificate: an untrusted or unlisted root, a wrong signature, an algorithm that is
  * not taken, or an issuer that nobody has shown.
  */
 import { hexOf, sameBytes } from '../base/bytes.ts';
@@ -24,15 +24,15 @@ export interface Standstill {
   readonly ownSignature: SignatureOutcome | null;
   readonly anchors: number;
   /** The store of issuers that keeps this root from being an anchor; null where none does. */
-  readonly excludedBy: string | null;
+  readonly unlistedIn: string | null;
 }
 
 export function deadEnd(standstill: Standstill): Finding {
   const { depth, certificate } = standstill;
   const finding = (code: RefusalCode, detail: string): Finding => ({ depth, certificate, code, detail });
-  const { refused, ownSignature, anchors, repeated, excludedBy } = standstill;
-  if (excludedBy !== null)
-    return finding('untrustedIssuer', `a trusted root, but paths may only end in the store ${excludedBy}`);
+  const { refused, ownSignature, anchors, repeated, unlistedIn } = standstill;
+  if (unlistedIn !== null)
+    return finding('untrustedIssuer', `a trusted root, but paths may only end in the store ${unlistedIn}`);
   // A root's own signature proves nothing, so any that is not plainly wrong makes it a root.
   if (ownSignature !== null && ownSignature !== 'bad')
     return finding('untrustedRoot', `self-signed and not among the ${anchors} trusted roots${namesakes(refused)}`);

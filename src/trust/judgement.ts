@@ -59,8 +59,8 @@ export interface TrustStore {
   readonly warnings: readonly string[];
   isAnchor(certificate: Certificate): boolean;
   /** Whether it would be an anchor if the list were not in the place of the roots. */
-  isExcluded(certificate: Certificate): boolean;
-  /** All anchors, intermediates and roots that the list excludes, for finding issuers. */
+  isUnlistedRoot(certificate: Certificate): boolean;
+  /** All anchors, intermediates and roots that the list leaves out, for finding issuers. */
   readonly issuers: IssuerIndex;
   /** Signatures between CA certificates that were verified for an accepted path. */
   readonly links: VerifiedLinks;

@@ -119,8 +119,8 @@ function extend(path: readonly Certificate[], last: Certificate, search: Search)
   const ownSignature = isSelfIssued(last) ? links.check(last, last) : null;
   if (ownSignature === 'exhausted') return null;
   const anchors = store.anchors.length;
-  const excludedBy = store.isExcluded(last) ? (store.list?.name ?? null) : null;
-  report('dead end', deadEnd({ depth, certificate: last, refused, repeated, ownSignature, anchors, excludedBy }));
+  const unlistedIn = store.isUnlistedRoot(last) ? (store.list?.name ?? null) : null;
+  report('dead end', deadEnd({ depth, certificate: last, refused, repeated, ownSignature, anchors, unlistedIn }));
   return null;
 }
 

@@ -4,7 +4,7 @@
  * 1. a search that was cut short, because nothing else it found is the whole truth;
  * 2. a complete path that failed a check, before any dead end: it shows what was meant. Among several: what is wrong with
  *    the chain itself, then dates, then usage;
- * 3. dead ends: a wrong signature or refused algorithm, then a missing issuer, then an untrusted or excluded root.
+ * 3. dead ends: a wrong signature or refused algorithm, then a missing issuer, then an untrusted or unlisted root.
  *
  * Within one rank the earliest wins, because the search tries the likeliest candidates first.
  */

@@ -26,10 +26,10 @@ export function createTrustStore(
 ): TrustStore {
   const anchors = withoutRepeats(anchorsUnder(list, roots));
   const anchorDigests = new Set(anchors.map(({ digest }) => digest));
-  const excluded = withoutRepeats(roots).filter(({ digest }) => !anchorDigests.has(digest));
-  const excludedDigests = new Set(excluded.map(({ digest }) => digest));
+  const unlisted = withoutRepeats(roots).filter(({ digest }) => !anchorDigests.has(digest));
+  const unlistedDigests = new Set(unlisted.map(({ digest }) => digest));
   const others = withoutRepeats([...intermediates, ...(list?.certificates ?? [])]).filter(
-    ({ digest }) => !anchorDigests.has(digest) && !excludedDigests.has(digest),
+    ({ digest }) => !anchorDigests.has(digest) && !unlistedDigests.has(digest),
   );
   return {
     anchors,
@@ -38,8 +38,8 @@ export function createTrustStore(
     digest: digestOf('anchors', ...sortedDigests(anchors), 'intermediates', ...sortedDigests(others), ...listed(list)),
     warnings: warningsOf(anchors),
     isAnchor: ({ digest }) => anchorDigests.has(digest),
-    isExcluded: ({ digest }) => excludedDigests.has(digest),
-    issuers: createIssuerIndex([...anchors, ...others, ...excluded]),
+    isUnlistedRoot: ({ digest }) => unlistedDigests.has(digest),
+    issuers: createIssuerIndex([...anchors, ...others, ...unlisted]),
     links: createLinks(),
   };
 }
