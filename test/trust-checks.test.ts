@@ -20,7 +20,7 @@ import {
   type Made,
   type Recipe,
 } from './support/chains.ts';
-import { hex, oid, sequence, text } from './support/der-shapes.ts';
+import { element, hex, oid, sequence, text } from './support/der-shapes.ts';
 import {
   applicationPolicies,
   generalName,
@@ -194,6 +194,19 @@ await t.test('critical extensions are understood or refused, at every depth', as
     await ask({ extensions: [{ oid: '2.5.29.18', critical: true, value: sequence(text(0x82, 'a.test')) }] }),
     /^criticalExtension: .* issuerAltName \(2\.5\.29\.18\) is not understood$/,
   );
+  const point = sequence(element(0xa0, element(0xa0, text(0x86, 'http://a'))));
+  const access = sequence(sequence(oid('1.2.3'), text(0x86, 'http://a')));
+  const known = (type: string, value: Uint8Array, critical = true) =>
+    ask({ extensions: [{ oid: type, critical, value }] });
+  t.equal(await known('2.5.29.31', sequence(point)), 'accepted', 'distribution points may be critical');
+  t.equal(await known('1.3.6.1.5.5.7.48.1.5', hex('0500')), 'accepted', 'so may ocspNoCheck');
+  for (const [type, value] of [
+    ['2.5.29.46', sequence(point)],
+    ['1.3.6.1.5.5.7.1.1', access],
+  ] as const) {
+    t.match(await known(type, value), /^criticalExtension: .* must not be critical$/, type);
+    t.equal(await known(type, value, false), 'accepted', type);
+  }
 });
 
 await t.test('a critical policy with a qualifier that is not understood is refused', async (t) => {

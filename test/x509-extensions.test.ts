@@ -149,19 +149,86 @@ await t.test('known extensions become values', (t) => {
   });
   t.equal(read(e.inhibitAnyPolicy, hex('020101')).inhibitAnyPolicy, 1);
 
-  const uri = (value: string) => text(0x86, value);
+  t.equal(read(e.ocspNoCheck, hex('0500')).ocspNoCheck, true);
+  t.equal(read(e.inhibitAnyPolicy, hex('020101')).ocspNoCheck, false);
+  t.end();
+});
+
+const uri = (value: string) => text(0x86, value);
+const fullName = (...names: readonly Uint8Array[]) => element(0xa0, element(0xa0, ...names));
+
+await t.test('distribution points are kept whole, in order', (t) => {
+  const value = sequence(
+    sequence(fullName(uri('http://a/1'), uri('ldap:///x')), hex('8102016a')),
+    sequence(element(0xa0, element(0xa1, attribute(['2.5.4.3', 12, 'x']))), hex('8103070080')),
+    sequence(hex('8103078080'), element(0xa2, element(0xa4, name(['2.5.4.3', 12, 'x'])))),
+    sequence(fullName(uri('http://b/2')), hex('810100')),
+  );
+  for (const [type, field] of [
+    [extensionOids.crlDistributionPoints, 'crlDistributionPoints'],
+    [extensionOids.freshestCrl, 'freshestCrl'],
+  ] as const) {
+    const points = parsed(withExtension(type, value)).extensions[field];
+    t.same(
+      points.map((point) => point.fullName?.uris ?? null),
+      [['http://a/1', 'ldap:///x'], null, null, ['http://b/2']],
+    );
+    t.same(
+      points.map((point) => point.relativeName?.map(({ text }) => text) ?? null),
+      [null, ['x'], null, null],
+    );
+    t.same(
+      points.map((point) => point.crlIssuer?.directoryNames.map(rfc4514Text) ?? null),
+      [null, null, ['CN=x'], null],
+    );
+    t.same(
+      points.map(({ reasons }) => reasons),
+      [0b0101_0110, 0b1_0000_0000, 0b1_0000_0000, 0],
+      'the unused bit and those above aACompromise say nothing',
+    );
+    const other = field === 'freshestCrl' ? 'crlDistributionPoints' : 'freshestCrl';
+    t.same(parsed(withExtension(type, value)).extensions[other], []);
+  }
+  t.end();
+});
+
+await t.test('of authority information access, URIs are kept by method', (t) => {
+  const at = (method: string, location: Uint8Array) => sequence(oid(method), location);
+  const read = (...list: readonly Uint8Array[]) =>
+    parsed(withExtension(extensionOids.authorityInfoAccess, sequence(...list))).extensions.authorityInfoAccess;
   t.same(
     read(
-      e.crlDistributionPoints,
-      sequence(
-        sequence(element(0xa0, element(0xa0, uri('http://a/1'), uri('ldap:///x'))), hex('81020560')),
-        sequence(element(0xa0, element(0xa1, attribute(['2.5.4.3', 12, 'x'])))),
-        sequence(element(0xa2, element(0xa4, name(['2.5.4.3', 12, 'x'])))),
-        sequence(element(0xa0, element(0xa0, uri('http://b/2')))),
-      ),
-    ).crlDistributionPoints,
-    ['http://a/1', 'ldap:///x', 'http://b/2'],
+      at(oids.caIssuersAccess, uri('http://ca/1.crt')),
+      at(oids.ocspAccess, uri('http://ocsp/1')),
+      at('1.2.3', uri('http://other')),
+      at(oids.ocspAccess, text(0x82, 'ocsp.test')),
+      at(oids.ocspAccess, uri('http://ocsp/2')),
+      at(oids.caIssuersAccess, element(0xa4, name(['2.5.4.3', 12, 'x']))),
+    ),
+    { ocsp: ['http://ocsp/1', 'http://ocsp/2'], caIssuers: ['http://ca/1.crt'] },
   );
+  t.same(read(at('1.2.3', uri('x'))), { ocsp: [], caIssuers: [] });
+  t.same(parsed(shapeCertificate()).extensions.authorityInfoAccess, { ocsp: [], caIssuers: [] });
+  t.end();
+});
+
+await t.test('an extension that could cost requests without end makes the certificate malformed', (t) => {
+  const many = (count: number, one: Uint8Array) => sequence(...Array.from({ length: count }, () => one));
+  const refused = (type: string, value: Uint8Array) => reasonFor(withExtension(type, value));
+  for (const [type, label] of [
+    [extensionOids.crlDistributionPoints, 'cRLDistributionPoints'],
+    [extensionOids.freshestCrl, 'freshestCRL'],
+  ] as const) {
+    const point = sequence(fullName(uri('x')));
+    const crowded = sequence(fullName(...Array.from({ length: 128 }, () => uri('x'))));
+    t.equal(refused(type, many(64, point)), null);
+    t.equal(refused(type, many(65, point)), `${label}: more than 64 points`);
+    t.equal(refused(type, sequence(crowded)), null);
+    t.equal(refused(type, sequence(crowded, point)), `${label}: more than 128 URIs`);
+  }
+  const description = sequence(oid('1.2.3'), uri('x'));
+  t.equal(refused(extensionOids.authorityInfoAccess, many(64, description)), null);
+  t.equal(refused(extensionOids.authorityInfoAccess, many(65, description)), 'authorityInfoAccess: more than 64');
   t.end();
 });
 
@@ -303,6 +370,23 @@ await t.test('a known extension that cannot be read makes the certificate malfor
     ],
     [point(hex('a200')), 'cRLDistributionPoints: no name inside'],
     [point(element(0xa2, text(0x82, 'x')), hex('0500')), 'cRLDistributionPoints: 2 octets too many'],
+    [[e.freshestCrl, hex('3000')], 'freshestCRL: no distribution point inside'],
+    [[e.freshestCrl, sequence(sequence(hex('81020560')))], 'freshestCRL: neither a name nor an issuer'],
+    [[e.authorityInfoAccess, hex('3000')], 'authorityInfoAccess: no description inside'],
+    [[e.authorityInfoAccess, sequence(sequence(oid('1.2.3')))], 'authorityInfoAccess is missing'],
+    [
+      [e.authorityInfoAccess, sequence(sequence(oid('1.2.3'), text(0x86, 'x'), text(0x86, 'y')))],
+      'authorityInfoAccess: 3 octets too many',
+    ],
+    [
+      [e.authorityInfoAccess, sequence(sequence(oid('1.2.3'), hex('0500')))],
+      'authorityInfoAccess: no GeneralName has tag 0x5',
+    ],
+    [[e.authorityInfoAccess, sequence(sequence(oid('1.2.3'), hex('860180')))], 'authorityInfoAccess: not an IA5String'],
+    [[e.authorityInfoAccess, hex('3000 0500')], 'authorityInfoAccess: no description inside'],
+    [[e.ocspNoCheck, hex('050100')], 'ocspNoCheck: NULL with content'],
+    [[e.ocspNoCheck, hex('3000')], 'ocspNoCheck: expected tag 0x05, found 0x30'],
+    [[e.ocspNoCheck, hex('05000500')], 'ocspNoCheck: 2 octets too many'],
     [[e.nameConstraints, hex('3000')], 'nameConstraints: neither permitted nor excluded'],
     [[e.nameConstraints, hex('3002a000')], 'nameConstraints: no subtree inside'],
     [[e.nameConstraints, hex('3002a100')], 'nameConstraints: no subtree inside'],

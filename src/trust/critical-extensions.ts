@@ -7,6 +7,8 @@ import { extensionOids, oidName, oids } from '../x509/oid.ts';
 
 export function findCriticalFault({ extensions }: Certificate): string | null {
   const critical = extensions.all.filter((extension) => extension.critical);
+  const forbidden = critical.find(({ oid }) => neverCritical.has(oid));
+  if (forbidden !== undefined) return `extension ${nameAndOid(forbidden.oid)} must not be critical`;
   const unknown = critical.find(({ oid }) => !processed.has(oid));
   if (unknown !== undefined) return `critical extension ${nameAndOid(unknown.oid)} is not understood`;
   if (!critical.some(({ oid }) => oid === extensionOids.certificatePolicies)) return null;
@@ -31,11 +33,15 @@ const processed: ReadonlySet<string> = new Set([
   extensionOids.microsoftApplicationPolicies,
   extensionOids.microsoftSid,
   extensionOids.nameConstraints,
+  extensionOids.ocspNoCheck,
   extensionOids.policyConstraints,
   extensionOids.policyMappings,
   extensionOids.subjectAltName,
   extensionOids.subjectKeyIdentifier,
 ]);
+
+/** RFC 5280 sections 4.2.2.1 and 4.2.1.15: whoever says otherwise means something that we do not know. */
+const neverCritical: ReadonlySet<string> = new Set([extensionOids.authorityInfoAccess, extensionOids.freshestCrl]);
 
 function nameAndOid(oid: string): string {
   const name = oidName(oid);

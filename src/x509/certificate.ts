@@ -5,6 +5,7 @@
 import { hash, type KeyObject } from 'node:crypto';
 import type { Digest, Instant, Sid, Thumbprint } from '../base/brand.ts';
 import { sameBytes, thumbprintOf } from '../base/bytes.ts';
+import type { AuthorityInfoAccess, DistributionPoint } from './crl-contract.ts';
 import { DerError, DerReader, tags } from './der.ts';
 import { bitsOf, countOf, integerOf, octetsOfBits, timeOf } from './der-values.ts';
 import { noExtensions, parseExtensions } from './extensions.ts';
@@ -104,8 +105,12 @@ export interface Extensions {
     readonly inhibitPolicyMapping: number | null;
   } | null;
   readonly inhibitAnyPolicy: number | null;
-  /** URIs of CRL distribution points, in order; the full structure comes with revocation. */
-  readonly crlDistributionPoints: readonly string[];
+  readonly crlDistributionPoints: readonly DistributionPoint[];
+  /** Where delta CRLs are (RFC 5280 section 4.2.1.15). */
+  readonly freshestCrl: readonly DistributionPoint[];
+  readonly authorityInfoAccess: AuthorityInfoAccess;
+  /** RFC 6960 section 4.2.2.2.1: this OCSP signer's own revocation is not to be checked. */
+  readonly ocspNoCheck: boolean;
   /** Microsoft's security extension 1.3.6.1.4.1.311.25.2 (MS-WCCE 2.2.2.7.7.4): the account's SID, canonical text. */
   readonly sid: Sid | null;
 }
@@ -140,7 +145,7 @@ export type ParsedCertificate =
 const maximumCertificateSize = 65_536;
 
 /** RFC 5280 4.1.2.2: 20 octets, and the one that keeps a number positive. */
-const maximumSerialLength = 21;
+export const maximumSerialLength = 21;
 
 /**
  * Reads one certificate and nothing after it. Never throws. The octets are not copied: they must not change afterwards.
@@ -197,7 +202,7 @@ type Fields = Omit<Certificate, 'der' | 'tbs' | 'signature' | 'thumbprint' | 'di
 
 function readFields(reader: DerReader, outerAlgorithm: Buffer): Fields {
   const version = readVersion(reader);
-  const serial = readSerial(reader);
+  const serial = parseSerial(reader);
   const algorithmAt = reader.offset;
   const signatureAlgorithm = parseAlgorithm(reader, 'signature algorithm');
   // RFC 5280 4.1.1.2: the unsigned copy outside says the same.
@@ -234,8 +239,8 @@ function readVersion(reader: DerReader): 1 | 2 | 3 {
   return version;
 }
 
-/** RFC 5280 4.1.2.2: be prepared for serial numbers that are negative or zero. */
-function readSerial(reader: DerReader): Buffer {
+/** Reads the next element as a serial number. RFC 5280 4.1.2.2: be prepared for such that are negative or zero. */
+export function parseSerial(reader: DerReader): Buffer {
   const element = reader.take(tags.integer, 'serialNumber');
   const serial = integerOf(reader, element, 'serialNumber');
   if (serial.length > maximumSerialLength) {

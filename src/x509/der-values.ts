@@ -98,30 +98,59 @@ export function timeOf(reader: DerReader, element: DerElement, what: string): In
   if (!utc && element.tag !== tags.generalizedTime) {
     throw new DerError(element.start, `${what}: expected UTCTime or GeneralizedTime`);
   }
-  const at = element.content;
-  const kind = utc ? 'UTCTime' : 'GeneralizedTime';
-  const form = utc ? 'YYMMDDHHMMSSZ' : 'YYYYMMDDHHMMSSZ';
-  if (element.end - at !== form.length || reader.bytes[element.end - 1] !== 0x5a) {
-    throw new DerError(at, `${what}: ${kind} must be ${form}`);
+  const { bytes } = reader;
+  const { content: at, end } = element;
+  const fault = timeFault(bytes, at, end, utc);
+  if (fault === 'date') throw new DerError(at, `${what}: no such date or time`);
+  if (fault === 'form') {
+    const form = utc ? 'UTCTime must be YYMMDDHHMMSSZ' : 'GeneralizedTime must be YYYYMMDDHHMMSSZ';
+    throw new DerError(at + wrongPair(bytes, at, end, utc), `${what}: ${form}`);
   }
-  const pair = (index: number): number => {
-    const tens = (reader.bytes[at + index] ?? 0) - 0x30;
-    const ones = (reader.bytes[at + index + 1] ?? 0) - 0x30;
-    if (tens < 0 || tens > 9 || ones < 0 || ones > 9)
-      throw new DerError(at + index, `${what}: ${kind} must be ${form}`);
-    return tens * 10 + ones;
-  };
-  const year = utc ? pair(0) + (pair(0) < 50 ? 2000 : 1900) : pair(0) * 100 + pair(2);
-  const rest = utc ? 2 : 4;
-  const [month, day, hour, minute, second] = [0, 2, 4, 6, 8].map((index) => pair(rest + index)) as FiveNumbers;
-  if (month < 1 || month > 12 || day < 1 || day > daysIn(year, month) || hour > 23 || minute > 59 || second > 59) {
-    throw new DerError(at, `${what}: no such date or time`);
-  }
+  const rest = utc ? at + 2 : at + 4;
   // Date.UTC would read years below 100 as 19xx; 400 years are a whole number of weeks and leap cycles.
-  return (Date.UTC(year + 400, month - 1, day, hour, minute, second) - 12_622_780_800_000) as Instant;
+  const instant = Date.UTC(
+    yearAt(bytes, at, utc) + 400,
+    pairAt(bytes, rest) - 1,
+    pairAt(bytes, rest + 2),
+    pairAt(bytes, rest + 4),
+    pairAt(bytes, rest + 6),
+    pairAt(bytes, rest + 8),
+  );
+  return (instant - 12_622_780_800_000) as Instant;
 }
 
-type FiveNumbers = [number, number, number, number, number];
+/** What is wrong with the content of a time; null when nothing is. Makes no objects: a CRL has millions of dates. */
+export function timeFault(bytes: Buffer, at: number, end: number, utc: boolean): 'form' | 'date' | null {
+  if (end - at !== (utc ? 13 : 15) || bytes[end - 1] !== 0x5a) return 'form';
+  for (let digit = at; digit < end - 1; digit += 1) {
+    const value = (bytes[digit] ?? 0) - 0x30;
+    if (value < 0 || value > 9) return 'form';
+  }
+  const rest = utc ? at + 2 : at + 4;
+  const month = pairAt(bytes, rest);
+  const day = pairAt(bytes, rest + 2);
+  if (month < 1 || month > 12 || day < 1) return 'date';
+  // Every month has 28 days, so the year is rarely needed.
+  if (day > 28 && day > daysIn(yearAt(bytes, at, utc), month)) return 'date';
+  return pairAt(bytes, rest + 4) > 23 || pairAt(bytes, rest + 6) > 59 || pairAt(bytes, rest + 8) > 59 ? 'date' : null;
+}
+
+/** How far into a time the two stand of which one is no digit; 0 when its length or its end is wrong. */
+function wrongPair(bytes: Buffer, at: number, end: number, utc: boolean): number {
+  if (end - at !== (utc ? 13 : 15) || bytes[end - 1] !== 0x5a) return 0;
+  const digit = bytes.subarray(at, end).findIndex((octet) => octet < 0x30 || octet > 0x39);
+  return digit - (digit % 2);
+}
+
+function yearAt(bytes: Buffer, at: number, utc: boolean): number {
+  const first = pairAt(bytes, at);
+  return utc ? first + (first < 50 ? 2000 : 1900) : first * 100 + pairAt(bytes, at + 2);
+}
+
+/** Two digits that are known to be digits. */
+function pairAt(bytes: Buffer, at: number): number {
+  return ((bytes[at] ?? 0) - 0x30) * 10 + (bytes[at + 1] ?? 0) - 0x30;
+}
 
 function daysIn(year: number, month: number): number {
   if (month === 2) return year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0) ? 29 : 28;

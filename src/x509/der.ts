@@ -118,6 +118,11 @@ export class DerReader {
     return new DerReader(this.bytes, element.content, element.end, this.#depth + 1);
   }
 
+  /** A reader of one element alone, as if nothing stood beside it. */
+  only(element: DerElement): DerReader {
+    return new DerReader(this.bytes, element.start, element.end, this.#depth);
+  }
+
   /** A reader of what is inside the next element, which must carry this identifier octet. */
   enter(tag: number, what: string): DerReader {
     return this.inside(this.take(tag, what));

@@ -3,50 +3,30 @@
  * makes the whole certificate malformed, critical or not: nothing that was meant to limit it may get lost. Whether an
  * unknown critical extension is acceptable is decided in `trust/`.
  */
-import type { AuthorityKeyIdentifier, Extensions, KeyUsage, RawExtension } from './certificate.ts';
+import { noAuthorityInfoAccess, parseAuthorityInfoAccess } from './authority-info-access.ts';
+import type { AuthorityKeyIdentifier, Extensions, KeyUsage } from './certificate.ts';
 import { DerError, tags, type DerReader } from './der.ts';
 import { bitsOf, booleanOf, countOf, integerOf, oidOf } from './der-values.ts';
 import { parseDistributionPoints } from './distribution-points.ts';
+import { parseExtensionList } from './extension-list.ts';
 import { parseGeneralNames, parseNameConstraints } from './general-names.ts';
-import { extensionOids, oidName } from './oid.ts';
+import { extensionOids } from './oid.ts';
 import { parseInhibitAnyPolicy, parsePolicies, parsePolicyConstraints, parsePolicyMappings } from './policies.ts';
 import { parseSidExtension } from './sid-extension.ts';
 
-type Draft = { -readonly [Key in keyof Extensions]: Extensions[Key] };
+type Draft = { -readonly [Key in keyof Omit<Extensions, 'all'>]: Extensions[Key] };
 
-export const noExtensions: Extensions = Object.freeze(emptyDraft([]));
+export const noExtensions: Extensions = Object.freeze({ all: [], ...emptyDraft() });
 
 /** Reads all of `reader`: the inside of the explicit [3] of tbsCertificate. */
 export function parseExtensions(reader: DerReader): Extensions {
-  const list = reader.enter(tags.sequence, 'extensions');
+  const draft = emptyDraft();
+  const all = parseExtensionList(reader, 'extensions', (raw, inside) => readKnown(draft, raw.oid, inside));
   reader.finish('extensions');
-  if (list.done) throw new DerError(list.offset, 'extensions: no extension inside');
-  const all: RawExtension[] = [];
-  const seen = new Set<string>();
-  const draft = emptyDraft(all);
-  while (!list.done) {
-    const at = list.offset;
-    const { raw, inside } = parseExtension(list);
-    if (seen.has(raw.oid)) throw new DerError(at, `extension ${oidName(raw.oid)} appears twice`);
-    seen.add(raw.oid);
-    all.push(raw);
-    if (readKnown(draft, raw.oid, inside)) inside.finish(oidName(raw.oid));
-  }
-  return draft;
+  return { ...draft, all };
 }
 
-/** An explicit `critical FALSE` is not DER, but many issuers write it and it means the same. */
-function parseExtension(list: DerReader): { raw: RawExtension; inside: DerReader } {
-  const extension = list.enter(tags.sequence, 'extension');
-  const oid = oidOf(extension, extension.take(tags.oid, 'extension'), 'extension');
-  const flag = extension.optional(tags.boolean, 'extension');
-  const critical = flag === null ? false : booleanOf(extension, flag, `${oidName(oid)}: critical`);
-  const value = extension.take(tags.octetString, oidName(oid));
-  extension.finish(oidName(oid));
-  return { raw: { oid, critical, value: extension.contentOf(value) }, inside: extension.inside(value) };
-}
-
-/** False when we do not know the extension: its content is then its issuer's business, and may be anything. */
+/** False when we do not know the extension. */
 function readKnown(draft: Draft, oid: string, reader: DerReader): boolean {
   switch (oid) {
     case extensionOids.basicConstraints:
@@ -87,6 +67,15 @@ function readKnown(draft: Draft, oid: string, reader: DerReader): boolean {
       return true;
     case extensionOids.crlDistributionPoints:
       draft.crlDistributionPoints = parseDistributionPoints(reader, 'cRLDistributionPoints');
+      return true;
+    case extensionOids.freshestCrl:
+      draft.freshestCrl = parseDistributionPoints(reader, 'freshestCRL');
+      return true;
+    case extensionOids.authorityInfoAccess:
+      draft.authorityInfoAccess = parseAuthorityInfoAccess(reader, 'authorityInfoAccess');
+      return true;
+    case extensionOids.ocspNoCheck:
+      draft.ocspNoCheck = parseNoCheck(reader, 'ocspNoCheck');
       return true;
     case extensionOids.microsoftSid:
       draft.sid = parseSidExtension(reader, 'SID extension');
@@ -143,7 +132,7 @@ function parseSubjectKeyIdentifier(reader: DerReader, what: string): Buffer {
 }
 
 /** RFC 5280 4.2.1.1; issuer and serial come together or not at all (X.509 clause 9.2.2.1). */
-function parseAuthorityKeyIdentifier(reader: DerReader, what: string): AuthorityKeyIdentifier {
+export function parseAuthorityKeyIdentifier(reader: DerReader, what: string): AuthorityKeyIdentifier {
   const inner = reader.enter(tags.sequence, what);
   const key = inner.optional(0x80, what);
   const issuer = inner.optional(0xa1, what);
@@ -159,9 +148,15 @@ function parseAuthorityKeyIdentifier(reader: DerReader, what: string): Authority
   };
 }
 
-function emptyDraft(all: readonly RawExtension[]): Draft {
+/** RFC 6960 section 4.2.2.2.1: being there is all it says. */
+function parseNoCheck(reader: DerReader, what: string): true {
+  const element = reader.take(tags.null, what);
+  if (element.content !== element.end) throw new DerError(element.content, `${what}: NULL with content`);
+  return true;
+}
+
+function emptyDraft(): Draft {
   return {
-    all,
     basicConstraints: null,
     keyUsage: null,
     extendedKeyUsage: null,
@@ -175,6 +170,9 @@ function emptyDraft(all: readonly RawExtension[]): Draft {
     policyConstraints: null,
     inhibitAnyPolicy: null,
     crlDistributionPoints: [],
+    freshestCrl: [],
+    authorityInfoAccess: noAuthorityInfoAccess,
+    ocspNoCheck: false,
     sid: null,
   };
 }

@@ -3,7 +3,7 @@
  * dotted text; nothing is decided here.
  */
 
-/** Extensions (RFC 5280 section 4.2, MS-WCCE 2.2.2.7.7). */
+/** Extensions of certificates (RFC 5280 section 4.2, MS-WCCE 2.2.2.7.7), of CRLs (5.2) and of their entries (5.3). */
 export const extensionOids = {
   subjectDirectoryAttributes: '2.5.29.9',
   subjectKeyIdentifier: '2.5.29.14',
@@ -11,6 +11,12 @@ export const extensionOids = {
   subjectAltName: '2.5.29.17',
   issuerAltName: '2.5.29.18',
   basicConstraints: '2.5.29.19',
+  crlNumber: '2.5.29.20',
+  reasonCode: '2.5.29.21',
+  invalidityDate: '2.5.29.24',
+  deltaCrlIndicator: '2.5.29.27',
+  issuingDistributionPoint: '2.5.29.28',
+  certificateIssuer: '2.5.29.29',
   nameConstraints: '2.5.29.30',
   crlDistributionPoints: '2.5.29.31',
   certificatePolicies: '2.5.29.32',
@@ -29,6 +35,7 @@ export const extensionOids = {
   microsoftTemplateName: '1.3.6.1.4.1.311.20.2',
   microsoftCaVersion: '1.3.6.1.4.1.311.21.1',
   microsoftPreviousCaHash: '1.3.6.1.4.1.311.21.2',
+  microsoftNextPublish: '1.3.6.1.4.1.311.21.4',
   microsoftTemplate: '1.3.6.1.4.1.311.21.7',
   microsoftApplicationPolicies: '1.3.6.1.4.1.311.21.10',
   microsoftSid: '1.3.6.1.4.1.311.25.2',
@@ -56,6 +63,8 @@ export const oids = {
   userPrincipalName: '1.3.6.1.4.1.311.20.2.3',
   objectSid: '1.3.6.1.4.1.311.25.2.1',
   emailAddress: '1.2.840.113549.1.9.1',
+  ocspAccess: '1.3.6.1.5.5.7.48.1',
+  caIssuersAccess: '1.3.6.1.5.5.7.48.2',
   cpsQualifier: '1.3.6.1.5.5.7.2.1',
   userNoticeQualifier: '1.3.6.1.5.5.7.2.2',
   dsa: '1.2.840.10040.4.1',

@@ -87,12 +87,19 @@ const plainSchemes: ReadonlyMap<string, SignatureScheme> = new Map([
   [oids.ed448, { key: 'ed448', hash: null, saltLength: null }],
 ]);
 
-const pssHashes: ReadonlyMap<string, 'sha1' | 'sha256' | 'sha384' | 'sha512'> = new Map([
+export type HashName = 'sha1' | 'sha256' | 'sha384' | 'sha512';
+
+const hashes: ReadonlyMap<string, HashName> = new Map([
   [oids.sha1, 'sha1'],
   [oids.sha256, 'sha256'],
   [oids.sha384, 'sha384'],
   [oids.sha512, 'sha512'],
 ]);
+
+/** The hash that an AlgorithmIdentifier names; its parameters are absent or NULL. Null when it is none of ours. */
+export function hashOf({ oid, parameters }: AlgorithmIdentifier): HashName | null {
+  return parameters === null || parameters.equals(derNull) ? (hashes.get(oid) ?? null) : null;
+}
 
 /** No RSA key we take leaves room for more. */
 const maximumSaltLength = 512;
@@ -128,16 +135,14 @@ function explicit<T>(reader: DerReader, tag: number, read: (inner: DerReader) =>
   return value;
 }
 
-function readHash(reader: DerReader): 'sha1' | 'sha256' | 'sha384' | 'sha512' {
-  const { oid, parameters } = parseAlgorithm(reader, 'PSS hash');
-  const hash = pssHashes.get(oid);
-  if (hash === undefined || (parameters !== null && !parameters.equals(derNull))) {
-    throw new DerError(0, `PSS hash ${oid}`);
-  }
+function readHash(reader: DerReader): HashName {
+  const algorithm = parseAlgorithm(reader, 'PSS hash');
+  const hash = hashOf(algorithm);
+  if (hash === null) throw new DerError(0, `PSS hash ${algorithm.oid}`);
   return hash;
 }
 
-function readMask(reader: DerReader): 'sha1' | 'sha256' | 'sha384' | 'sha512' {
+function readMask(reader: DerReader): HashName {
   const { oid, parameters } = parseAlgorithm(reader, 'PSS mask');
   if (oid !== oids.mgf1 || parameters === null) throw new DerError(0, `PSS mask ${oid}`);
   return readHash(new DerReader(parameters));
