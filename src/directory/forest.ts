@@ -14,6 +14,9 @@ import { parseEndpoint } from './endpoint.ts';
 import { createForestFacts, type ForestFacts } from './forest-facts.ts';
 import { createGlobalCatalog } from './global-catalog.ts';
 import { locateAccounts, type Places } from './locate.ts';
+import type { ObjectReader } from './object-read.ts';
+import { createObjectReader, type ObjectPlace, type ObjectServer } from './object-reader.ts';
+import { openConnection } from './opening.ts';
 import { readRootDse, wrongCatalog, wrongDomain, type RootDse } from './root-dse.ts';
 import { createServerGroup, type ServerGroup } from './server-group.ts';
 
@@ -25,7 +28,7 @@ export interface DirectoryFacilities {
   readonly onSearch?: (record: SearchRecord) => void;
 }
 
-export interface Forest extends Directory {
+export interface Forest extends Directory, ObjectReader {
   /** Tries refused and failed servers again now: an operator has corrected the bind account or the network. */
   retry(): void;
 }
@@ -38,9 +41,12 @@ export function createDirectory(settings: DirectorySettings, facilities: Directo
   check(settings);
   const { clock } = facilities;
   const gates = new Map<string, BindGate>();
+  const places: ObjectPlace[] = [];
   const groupOf = (name: string, urls: readonly string[], bind: BindCredentials, examine: Examine): ServerGroup => {
     const controllers = urls.map((url) => createController(url, gateOf(gates, bind), settings, facilities, examine));
-    return createServerGroup(name, controllers, () => clock.monotonic());
+    const group = createServerGroup(name, controllers, () => clock.monotonic());
+    places.push({ group, servers: controllers.map((one) => objectServer(one, gateOf(gates, bind), settings)) });
+    return group;
   };
   const groups = settings.domains.map(({ name, controllers, bind }) =>
     groupOf(name, controllers, bind, (rootDse) => wrongDomain(rootDse, dnOfDomain(name)) ?? facts.foreign(rootDse)),
@@ -75,6 +81,11 @@ export function createDirectory(settings: DirectorySettings, facilities: Directo
         );
   const catalog = catalogs === null ? null : createGlobalCatalog(catalogs, domains, batches);
   const everyGroup = catalogs === null ? groups : [...groups, catalogs];
+  // A global catalog holds no CRLs: they are not in its partial attribute set.
+  const reader = createObjectReader(
+    places.filter(({ group }) => group !== catalogs),
+    () => clock.monotonic(),
+  );
 
   return {
     locate: (assertions, deadline) =>
@@ -97,6 +108,8 @@ export function createDirectory(settings: DirectorySettings, facilities: Directo
       }
       return { kind: 'read', domains: names };
     },
+    serves: (host) => reader.serves(host),
+    readObject: (request) => reader.readObject(request),
     async health() {
       return (await Promise.all(everyGroup.map((group) => group.health()))).flat();
     },
@@ -105,6 +118,7 @@ export function createDirectory(settings: DirectorySettings, facilities: Directo
       for (const group of everyGroup) group.retry();
     },
     async close() {
+      reader.close();
       await Promise.all([...everyGroup.map((group) => group.close()), facts.close()]);
     },
   };
@@ -139,6 +153,24 @@ function createController(
       return typeof rootDse === 'string' ? rootDse : examine(rootDse);
     },
   });
+}
+
+function objectServer(controller: Controller, gate: BindGate, settings: DirectorySettings): ObjectServer {
+  const { url } = controller;
+  const endpoint = parseEndpoint(url);
+  const { certificateAuthorities, connectTimeout } = settings;
+  return {
+    url,
+    host: endpoint.host,
+    get up() {
+      return controller.state === 'up';
+    },
+    open(limits, timeout, signal) {
+      const patience = Math.min(connectTimeout, timeout) as Millis;
+      const opening = { endpoint, certificateAuthorities, gate, connectTimeout: patience, limits };
+      return openConnection(opening, { heard: () => {}, ended: () => {} }, signal);
+    },
+  };
 }
 
 /** Servers that get the same password share what became of it. */

@@ -1,10 +1,10 @@
 /**
- * What ldapts gets instead of the TLS socket: the same bytes, but whole and well-formed messages only, one per `data` event, and no
+ * What ldapts gets instead of the socket: the same bytes, but whole and well-formed messages only, one per `data` event, and no
  * more of them than memory allows. Decides when a connection has to end because of what came over it. It never emits
  * `error`: the reason of the end is a value, and `close` comes exactly once.
  */
+import type { Socket } from 'node:net';
 import { Duplex } from 'node:stream';
-import type { TLSSocket } from 'node:tls';
 import { createFramer, type Framer } from './framing.ts';
 import { outlineOf } from './message-shape.ts';
 
@@ -17,6 +17,9 @@ export interface FramingLimits {
 
 export const framingLimits: FramingLimits = { message: 16 * 1024 * 1024, unfinished: 64 * 1024 * 1024 };
 
+/** Why a connection ends over which more came than its limits allow. */
+export const tooMuch = 'the server sent a message that is too long, or more than an answer may hold';
+
 export class FramedSocket extends Duplex {
   /** ldapts takes a socket that is not connecting and `open` as it is, without a handshake of its own. */
   readonly connecting = false;
@@ -24,7 +27,7 @@ export class FramedSocket extends Duplex {
   /** ldapts writes an identifier of its own here. */
   id?: string;
 
-  readonly #socket: TLSSocket;
+  readonly #socket: Socket;
   readonly #framer: Framer;
   readonly #limits: FramingLimits;
   readonly #heard: () => void;
@@ -32,7 +35,7 @@ export class FramedSocket extends Duplex {
   #reason = '';
 
   /** @param heard called for every message of the server */
-  constructor(socket: TLSSocket, limits: FramingLimits, heard: () => void) {
+  constructor(socket: Socket, limits: FramingLimits, heard: () => void) {
     super({ readableObjectMode: true });
     this.#socket = socket;
     this.#framer = createFramer(limits.message);
@@ -63,10 +66,10 @@ export class FramedSocket extends Duplex {
       if (head.id === 0) return this.fail('the server announced that it disconnects');
       this.#heard();
       this.#unfinished = head.operation === 'done' ? 0 : this.#unfinished + message.length;
-      if (this.#unfinished > this.#limits.unfinished) return this.fail('the server sent more than an answer may hold');
+      if (this.#unfinished > this.#limits.unfinished) return this.fail(tooMuch);
       this.push(message);
     }
-    if (messages === null) this.fail('the server sent something that is not LDAP, or a message that is too long');
+    if (messages === null) this.fail(this.#framer.overlong ? tooMuch : 'the server sent something that is not LDAP');
   }
 
   #middle(): string {

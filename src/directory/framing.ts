@@ -10,6 +10,8 @@ export interface Framer {
   push(chunk: Buffer): readonly Buffer[] | null;
   /** Octets held that do not make a message yet. */
   readonly held: number;
+  /** What was pushed last began a message that is longer than the bound. */
+  readonly overlong: boolean;
 }
 
 /** @param maximum octets of one message */
@@ -18,8 +20,12 @@ export function createFramer(maximum: number): Framer {
   let held = 0;
   /** Octets of the message in progress, header included; null until its header has been read. */
   let wanted: number | null = null;
+  let overlong = false;
 
   return {
+    get overlong() {
+      return overlong;
+    },
     get held() {
       return held;
     },
@@ -35,8 +41,10 @@ export function createFramer(maximum: number): Framer {
           if (bytes[0] !== 0x30) return null;
           const header = readHeader(bytes, 0, bytes.length);
           if (header === null) break;
-          if (header === 'malformed' || header.start + header.length > maximum) return null;
+          if (header === 'malformed') return null;
           wanted = header.start + header.length;
+          overlong = wanted > maximum;
+          if (overlong) return null;
         }
         if (held < wanted) break;
         const bytes = joined(chunks);

@@ -3,10 +3,11 @@
  * Decides whether a failure is the server's (it may be tried again) or the account's (it must not). How long a failed
  * server is left alone is decided by `connection-pool.ts`.
  */
-import { Client, type ClientOptions } from 'ldapts';
+import type { Client } from 'ldapts';
 import type { Millis } from '../base/brand.ts';
 import { reasonOf } from '../base/failure.ts';
 import type { BindGate } from './bind-gate.ts';
+import { createClient } from './client.ts';
 import { createConnection, type Connection } from './connection.ts';
 import type { Endpoint } from './endpoint.ts';
 import { FramedSocket, framingLimits, type FramingLimits } from './framed-socket.ts';
@@ -54,7 +55,7 @@ export async function openConnection(
     const socket = await connectSecurely(settings.endpoint, settings.certificateAuthorities, attempt.signal);
     phase = 'answer to the bind';
     const framed = new FramedSocket(socket, settings.limits ?? framingLimits, () => events.heard());
-    const client = createClient(settings.endpoint, framed);
+    const client = createClient(settings.endpoint.url, framed);
     const bound = await bind(client, framed, settings, attempt.signal);
     if (bound.kind === 'accepted')
       return { kind: 'open', connection: createConnection(client, framed, (reason) => events.ended(reason)) };
@@ -68,17 +69,6 @@ export async function openConnection(
   }
 }
 
-/**
- * A client that knows no other socket than this one: left alone, ldapts connects again by itself when a connection has ended,
- * and without a bind.
- */
-function createClient(endpoint: Endpoint, framed: FramedSocket): Client {
-  const give: unknown = () => framed;
-  return new Client({
-    url: endpoint.url,
-    createSecureConnection: give as NonNullable<ClientOptions['createSecureConnection']>,
-  });
-}
 
 type Bound =
   | { readonly kind: 'accepted' }
