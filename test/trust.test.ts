@@ -222,6 +222,24 @@ await t.test('after a failed path the search goes on with the next one, and tell
   t.match(steps.list[0]?.detail, /^certificate 2 \(CN=Old Root, .* \[certificateExpired\]$/);
 });
 
+await t.test('a certificate that is excluded is on no path; another one to an anchor is still found', async (t) => {
+  const old = await createAuthority({ subject: 'C=US,O=Lab,CN=Old Root', key });
+  const viaOld = await crossSigned(old, issuing, 'C=US,O=Lab,CN=Issuing CA');
+  const ask = (...excluded: readonly Made[]) =>
+    pathOf(
+      judge({
+        presented: [alice, issuing, viaOld],
+        roots: [root, old],
+        excluded: new Set(excluded.map((made) => certificateOf(made).digest)),
+      }),
+    );
+  t.strictSame(ask(issuing), thumbprints(alice, viaOld, old));
+  t.strictSame(ask(viaOld), thumbprints(alice, issuing, root));
+  t.strictSame(ask(root), thumbprints(alice, viaOld, old), 'an anchor may be excluded as well');
+  t.match(ask(issuing, viaOld), /^chainIncomplete: certificate 0 /);
+  t.match(ask(alice), /^chainIncomplete: there is no path/, 'and the leaf itself');
+});
+
 await t.test('candidates: matching key identifiers first, then anchors, then what is valid, then CAs', async (t) => {
   const subject = 'CN=Crowd';
   const crowd = await Promise.all(Array.from({ length: 40 }, () => root.subordinate({ subject, key })));

@@ -2,7 +2,7 @@
  * Judges what a client presented: is there a path from its certificate to a trusted root that satisfies every check, and
  * if not, why not. Revocation is not looked at here. No I/O, no clock, and no more work than the budget allows.
  */
-import type { Instant } from '../base/brand.ts';
+import type { Digest, Instant } from '../base/brand.ts';
 import { isoText } from '../base/clock.ts';
 import type { Steps } from '../base/steps.ts';
 import { verdict, type Verdict } from '../base/verdict.ts';
@@ -36,6 +36,8 @@ export interface JudgeInput {
   readonly policies?: PolicyRequirements;
   /** Highest position of the anchor, default 10. */
   readonly maximumDepth?: number;
+  /** Certificates that no path may contain, by digest: found revoked, for one. Default: none. */
+  readonly excluded?: ReadonlySet<Digest>;
   /** To read afterwards what was spent; a fresh one by default. */
   readonly budget?: SearchBudget;
 }
@@ -56,6 +58,7 @@ export function judgeChain(input: JudgeInput): Judgement {
     at,
     budget,
     maximumDepth: input.maximumDepth ?? maximumDepth,
+    excluded: input.excluded ?? nobody,
     findFaults: (candidate) => findFaults(candidate, { at, settings, purpose, policies, list }, budget),
   });
 
@@ -67,6 +70,8 @@ export function judgeChain(input: JudgeInput): Judgement {
   if (steps.recording) steps.note('judge', 'accepted', acceptedText(trusted));
   return { kind: 'trusted', path: trusted, deadEnds };
 }
+
+const nobody: ReadonlySet<Digest> = new Set();
 
 function refusalOf(setbacks: readonly Setback[], budget: SearchBudget): Verdict {
   const finding = gravest(setbacks);

@@ -6,7 +6,7 @@
  * The certificates come from strangers. A (name, key) pair is never used twice in a path, so circles end
  * (CVE-2024-0567), and all work is paid for from a budget, so that meshes of cross-signed CAs end as well.
  */
-import type { Instant } from '../base/brand.ts';
+import type { Digest, Instant } from '../base/brand.ts';
 import type { Certificate } from '../x509/certificate.ts';
 import { nameKey } from '../x509/name-comparison.ts';
 import { isSelfIssued } from './authority-role.ts';
@@ -27,6 +27,8 @@ export interface PathQuestion {
   readonly budget: SearchBudget;
   /** The highest position that an anchor may have in a path; the leaf is 0. */
   readonly maximumDepth: number;
+  /** Certificates that are never put on a path. */
+  readonly excluded: ReadonlySet<Digest>;
   /** What is wrong with a path that has reached an anchor; nothing accepts it. */
   readonly findFaults: (path: readonly Certificate[]) => readonly Finding[];
 }
@@ -57,7 +59,7 @@ export function findPath(question: PathQuestion): PathAnswer {
       if (!setbacks.has(key)) setbacks.set(key, { finding, kind });
     },
   };
-  const path = explore([], leaf, search);
+  const path = question.excluded.has(leaf.digest) ? null : explore([], leaf, search);
   if (path !== null) rememberLinks(path, store);
   return { path, setbacks: [...setbacks.values()] };
 }
@@ -124,10 +126,10 @@ function extend(path: readonly Certificate[], last: Certificate, search: Search)
   return null;
 }
 
-function issuersOf(child: Certificate, { issuers, store, shown, at }: Search): readonly Certificate[] {
+function issuersOf(child: Certificate, { issuers, store, shown, at, excluded }: Search): readonly Certificate[] {
   const known = issuers.get(child.digest);
   if (known !== undefined) return known;
-  const ordered = orderedIssuers(child, store, shown, at);
+  const ordered = orderedIssuers(child, store, shown, at).filter(({ digest }) => !excluded.has(digest));
   issuers.set(child.digest, ordered);
   return ordered;
 }

@@ -12,7 +12,9 @@ import { createTrustStore } from '../../src/trust/trust-store.ts';
 import { parseCertificate, type Certificate } from '../../src/x509/certificate.ts';
 import { bits, sequence, shapeCertificate, type CertificateParts } from './der-shapes.ts';
 
-export interface Asked extends Partial<Pick<JudgeInput, 'store' | 'purpose' | 'policies' | 'maximumDepth'>> {
+export interface Asked extends Partial<
+  Pick<JudgeInput, 'store' | 'purpose' | 'policies' | 'maximumDepth' | 'excluded'>
+> {
   readonly presented: readonly Made[];
   readonly roots?: readonly Made[];
   readonly intermediates?: readonly Made[];
