@@ -136,6 +136,8 @@ export type FetchFailure =
   | 'tooLarge'
   | 'tooManyRedirects'
   | 'httpStatus'
+  /** An answer that is no HTTP, is encoded, or leads nowhere. */
+  | 'malformedAnswer'
   | 'cutOff'
   | 'notFound'
   | 'aborted';
@@ -143,7 +145,10 @@ export type FetchFailure =
 export type FetchOutcome =
   | {
       readonly kind: 'fetched';
-      /** In a SharedArrayBuffer of its own, so that a worker reads it without a copy. */
+      /**
+       * In a SharedArrayBuffer of its own, so that a worker reads it without a copy. From LDAP the first value of the attribute; of
+       * cACertificate and crossCertificatePair all values, one after the other.
+       */
       readonly bytes: Buffer;
       /** Where it came from in the end. */
       readonly from: string;
@@ -276,6 +281,7 @@ export interface AuthenticOcsp {
   /** The whole OCSPResponse. */
   readonly der: Buffer;
   readonly basic: BasicOcspResponse;
+  readonly certificate: Certificate;
   /** Those about the certificate, at least one. */
   readonly singles: readonly SingleOcspResponse[];
   readonly signer: Certificate;
@@ -304,7 +310,7 @@ export type OcspStanding =
       readonly nextUpdate: Instant | null;
       readonly reason: CrlReason;
       readonly revocationDate: Instant;
-      /** The answer stops counting when this responder's certificate is found revoked; null: it need not be looked at. */
+      /** As for good; but an answer that somebody is revoked counts until this responder is known to be revoked itself. */
       readonly needs: Certificate | null;
     }
   | {
@@ -343,7 +349,7 @@ export type OcspRefreshed =
   | { readonly kind: 'failed'; readonly code: OcspRefusal | FetchFailure; readonly detail: string };
 
 export interface OcspStore {
-  /** What is held about a certificate; to be weighed by `ocspStanding`. One map read. Marks it as seen, so that it is renewed. */
+  /** What is held about a certificate; to be weighed by `ocspStanding` of `ocsp-answer.ts`. One map read. Marks it as seen, so that it is renewed. */
   answerFor(certificate: Certificate, issuer: Certificate): StoredOcsp | null;
   /**
    * Asks the responders one after the other and keeps the first answer that counts; joins a question of this kind under way. Never
