@@ -5,7 +5,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Test } from 'tap';
-import type { Judgement } from '../../src/trust/judgement.ts';
 import { parseCertificate, type Certificate } from '../../src/x509/certificate.ts';
 import { readPem } from '../../src/x509/pem.ts';
 
@@ -13,8 +12,13 @@ export interface CorpusCase {
   readonly id: string;
   readonly shouldAccept: boolean;
   /** Null when the leaf or the anchor could not be read. */
-  readonly judge: () => Judgement | null;
+  readonly judge: () => Judged | null;
 }
+
+/** A `Judgement`, or anything else that accepts or says why not. */
+export type Judged =
+  | { readonly kind: 'trusted' }
+  | { readonly kind: 'refused'; readonly verdict: { readonly code: string; readonly detail: string } };
 
 /** A subtest that gets the folder of one corpus, or is skipped with one line that says why. */
 export function testWithCorpus(t: Test, name: string, title: string, body: (t: Test, path: string) => void): void {
@@ -88,13 +92,13 @@ function readExceptions(file: URL): ReadonlyMap<string, Exception> {
   return exceptions;
 }
 
-function outcomeOf(shouldAccept: boolean, judgement: Judgement | null): Outcome {
+function outcomeOf(shouldAccept: boolean, judgement: Judged | null): Outcome {
   const accepted = judgement?.kind === 'trusted';
   if (accepted === shouldAccept) return 'agree';
   return accepted ? 'wronglyAccepted' : 'wronglyRefused';
 }
 
-function explained(judgement: Judgement | null): string {
+function explained(judgement: Judged | null): string {
   if (judgement === null) return ' (did not parse)';
   return judgement.kind === 'refused' ? ` (${judgement.verdict.code}: ${judgement.verdict.detail})` : '';
 }
