@@ -101,11 +101,13 @@ export interface CrlIndex {
   readonly table: SharedArrayBuffer;
   /** Key of the hash, drawn for each scan. */
   readonly seed: number;
-  /** Where a certificateIssuer begins to hold: offsets of the entry and of its Name in the DER; empty for direct CRLs. */
-  readonly issuers: readonly {
-    readonly entry: number;
-    readonly name: { readonly start: number; readonly end: number };
-  }[];
+  /** The issuers that certificateIssuer extensions name, each once, as offsets of a Name in the DER; empty for direct CRLs. */
+  readonly issuers: readonly { readonly start: number; readonly end: number }[];
+  /**
+   * Where a certificateIssuer begins to hold: pairs of 32-bit numbers, the offset of an entry and which issuer, 1 for the first
+   * of `issuers`, 0 for the CRL's own.
+   */
+  readonly switches: SharedArrayBuffer;
 }
 
 export type Malformed = {
