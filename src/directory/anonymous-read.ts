@@ -46,16 +46,16 @@ function connected(host: string, port: number, signal: AbortSignal): Promise<Soc
   signal.throwIfAborted();
   return new Promise((resolve, reject) => {
     const socket = connect({ host, port, noDelay: true });
-    const settle = (error: unknown): void => {
+    const settle = (error: Error | null): void => {
       signal.removeEventListener('abort', aborted);
       socket.off('error', settle).off('connect', succeeded);
       if (error === null) return resolve(socket);
       socket.on('error', () => {});
       socket.destroy();
-      reject(error instanceof Error ? error : new Error(String(error)));
+      reject(error);
     };
     const succeeded = (): void => settle(null);
-    const aborted = (): void => settle(signal.reason);
+    const aborted = (): void => settle(new Error(reasonOf(signal.reason)));
     socket.on('error', settle).on('connect', succeeded);
     signal.addEventListener('abort', aborted);
   });

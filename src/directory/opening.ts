@@ -69,7 +69,6 @@ export async function openConnection(
   }
 }
 
-
 type Bound =
   | { readonly kind: 'accepted' }
   | { readonly kind: 'refused'; readonly reason: string }
