@@ -211,17 +211,24 @@ export type CrlSigners = (header: CrlHeader) => readonly PublicKeyInfo[];
 export interface CrlStore {
   /** What is held for this issuer name (`nameKey`), complete lists and deltas of every key and scope. One map read. */
   issuedBy(nameKey: string): readonly StoredCrl[];
-  /** What came from this source last and is held; null: nothing. */
+  /**
+   * What came from this source last, or what replaced it from elsewhere: a newer list of the same issuer, key, scope and kind; null:
+   * nothing is held.
+   */
   from(source: string): StoredCrl | null;
   /**
    * Fetches and takes up; joins a fetch of this source under way. Looks on disk first when nothing is held. Never rejects. A source
-   * that failed lately answers its failure at once until its back-off has passed.
+   * that failed lately answers its failure at once until its back-off has passed. `expired` is a failure after which the list is held
+   * all the same, when no newer one is: for those who accept stale answers.
    */
   refresh(source: string, signers: CrlSigners, options: RefreshOptions): Promise<Refreshed>;
   /** Every source ever asked. */
   states(): readonly SourceState[];
-  /** Takes over what is on disk for sources that `signers` can verify. Resolves when done; never rejects. */
-  restore(signers: CrlSigners): Promise<void>;
+  /**
+   * Takes over what is on disk for sources that `signers` can verify. Resolves when done; never rejects.
+   * @param rules without them: no SHA-1, no skew
+   */
+  restore(signers: CrlSigners, rules?: Pick<RefreshOptions, 'allowSha1' | 'clockSkew'>): Promise<void>;
   close(): Promise<void>;
 }
 
