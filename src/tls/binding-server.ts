@@ -43,6 +43,11 @@ export interface ServerContext extends RequestSink {
   claim(socket: TLSSocket): LiveConnection | null;
   /** The handshake failed, or the client spoke something else. */
   handshakeFailed(binding: BindingSettings, error: unknown, socket: Duplex): void;
+  /**
+   * Asked once for each binding that speaks TLS: what gives its stapled OCSP response, DER, at once, or null for none now; null when
+   * the binding staples nothing. Must not throw.
+   */
+  staplerOf?(binding: BindingSettings): (() => Buffer | null) | null;
   /** A client has more requests in flight than it may; the connection is about to be destroyed. */
   flooded(connection: LiveConnection): void;
 }
@@ -117,6 +122,7 @@ function openServer(binding: BindingSettings, context: ServerContext): AnyServer
       ? createSecureServer({ ...tls, ...http2OptionsOf(limits), ALPNProtocols: ['h2', 'http/1.1'] })
       : createHttpsServer({ ...tls, ...httpOptionsOf(limits), ALPNProtocols: ['http/1.1'] });
     claimFirst(server, context);
+    answerStatusRequests(server, context.staplerOf?.(binding) ?? null);
     return server;
   } catch (error) {
     throw new Failure(`binding ${binding.name}: ${reasonOf(error)}`, {
@@ -136,6 +142,16 @@ function claimFirst(server: HttpsServer | Http2SecureServer, context: ServerCont
     if (connection === null || connection.closed) socket.destroy();
     else for (const parse of parsers) Reflect.apply(parse, server, [socket]);
   });
+}
+
+/** Without a listener Node leaves the certificate callback of OpenSSL out of every handshake; with one that does not call back, all hang. */
+function answerStatusRequests(server: HttpsServer | Http2SecureServer, staple: (() => Buffer | null) | null): void {
+  if (staple === null) return;
+  server.on(
+    'OCSPRequest',
+    (_certificate: Buffer, _issuer: Buffer, answer: (error: Error | null, response: Buffer | null) => void) =>
+      answer(null, staple()),
+  );
 }
 
 function serveRequests(server: EventEmitter & HttpKnobs, binding: BindingSettings, context: ServerContext): void {

@@ -27,6 +27,8 @@ export interface FrontOptions extends RequestSink {
   readonly secret: Buffer;
   /** For the hourly change of ticket keys. */
   readonly clock?: Clock;
+  /** See `ServerContext`. */
+  readonly staplerOf?: NonNullable<ServerContext['staplerOf']>;
 }
 
 export interface FrontAddress {
