@@ -7,7 +7,9 @@ import type { CrlEntries, CrlEntry, CrlIndex } from './crl-contract.ts';
 import { entryRulesOf, parseEntry } from './crl-entry.ts';
 import type { CrlFrame } from './crl-header.ts';
 import { issuerAt, issuerNumbers } from './crl-issuers.ts';
-import { hasSerial } from './crl-scan.ts';
+import { serialStart } from './crl-scan.ts';
+import { findEntry } from './crl-table.ts';
+import { endOfUsualEntry, usualEntryOf } from './crl-usual-entry.ts';
 import { DerReader } from './der.ts';
 import type { Name } from './name.ts';
 import { hashSerial, hashWordsOf } from './serial-hash.ts';
@@ -15,7 +17,6 @@ import { hashSerial, hashWordsOf } from './serial-hash.ts';
 export function entriesOf(der: Buffer, { header, span }: CrlFrame, index: CrlIndex): CrlEntries {
   const rules = entryRulesOf(header);
   const slots = new Uint32Array(index.table);
-  const mask = slots.length - 1;
   const switches = new Uint32Array(index.switches);
   const words = hashWordsOf(index.seed);
   const numberOf = issuerNumbers(der, header.issuer, index);
@@ -24,19 +25,15 @@ export function entriesOf(der: Buffer, { header, span }: CrlFrame, index: CrlInd
     const issuer = numberOf(certificateIssuer);
     if (issuer === -1 || serial.length > maximumSerialLength) return null;
     const hash = hashSerial(words, serial, 0, serial.length, issuer);
-    let slot = (hash * 2) & mask;
-    for (let entry = slots[slot] ?? 0; entry !== 0; entry = slots[slot] ?? 0) {
-      if (
-        slots[slot + 1] === hash &&
-        hasSerial(der, entry, serial, 0, serial.length) &&
-        issuerAt(switches, entry) === issuer
-      ) {
-        const { revocationDate, reason, invalidityDate } = parseEntry(new DerReader(der, entry, span.end), rules);
-        return { revocationDate, reason, invalidityDate };
-      }
-      slot = (slot + 2) & mask;
-    }
-    return null;
+    const entry = findEntry(slots, hash, (at) => hasSerial(der, at, serial) && issuerAt(switches, at) === issuer);
+    return entry === 0 ? null : entryAt(entry);
+  }
+
+  function entryAt(entry: number): CrlEntry {
+    const end = endOfUsualEntry(der, entry, span.end, rules);
+    if (end !== 0) return usualEntryOf(der, entry, end);
+    const { revocationDate, reason, invalidityDate } = parseEntry(new DerReader(der, entry, span.end), rules);
+    return { revocationDate, reason, invalidityDate };
   }
 
   function* list(): ReturnType<CrlEntries['list']> {
@@ -50,4 +47,11 @@ export function entriesOf(der: Buffer, { header, span }: CrlFrame, index: CrlInd
   }
 
   return { count: index.count, unknownCritical: index.unknownCritical, find, list };
+}
+
+function hasSerial(der: Buffer, entry: number, serial: Buffer): boolean {
+  const start = serialStart(der, entry);
+  if (der[start - 1] !== serial.length) return false;
+  for (let at = 0; at < serial.length; at += 1) if (der[start + at] !== serial[at]) return false;
+  return true;
 }

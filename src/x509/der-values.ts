@@ -106,6 +106,11 @@ export function timeOf(reader: DerReader, element: DerElement, what: string): In
     const form = utc ? 'UTCTime must be YYMMDDHHMMSSZ' : 'GeneralizedTime must be YYYYMMDDHHMMSSZ';
     throw new DerError(at + wrongPair(bytes, at, end, utc), `${what}: ${form}`);
   }
+  return instantAt(bytes, at, utc);
+}
+
+/** The instant that the content of a time stands for, with which `timeFault` has found nothing wrong. */
+export function instantAt(bytes: Buffer, at: number, utc: boolean): Instant {
   const rest = utc ? at + 2 : at + 4;
   // Date.UTC would read years below 100 as 19xx; 400 years are a whole number of weeks and leap cycles.
   const instant = Date.UTC(

@@ -1,11 +1,13 @@
 /**
- * Certificates in files: PEM (RFC 7468) with anything around it, bare base64 as Windows and `altSecurityIdentities` tools
- * print it, or DER. Yields the octets; whether they are a certificate is decided in `certificate.ts`.
+ * Certificates and CRLs in files: PEM (RFC 7468) with anything around it, DER, or for certificates bare base64 as Windows and
+ * `altSecurityIdentities` tools print it. Yields the octets; what they are is decided in `certificate.ts` and `crl.ts`.
  */
 export type PemResult =
   | { readonly kind: 'read'; readonly blocks: readonly PemBlock[] }
   /** `line` counts from 1; 0 when the input as a whole is wrong. */
   | { readonly kind: 'malformed'; readonly reason: string; readonly line: number };
+
+export type CrlFileResult = { readonly kind: 'read'; readonly der: Buffer } | Extract<PemResult, { kind: 'malformed' }>;
 
 export interface PemBlock {
   readonly label: string;
@@ -18,7 +20,13 @@ export interface PemBlock {
 const maximumSize = 16 * 1024 * 1024;
 const maximumBlocks = 10_000;
 
+/** Octets of a CRL as text: a million entries and more. */
+const maximumCrlText = 64 * 1024 * 1024;
+
 const certificateLabels: readonly string[] = ['CERTIFICATE', 'X509 CERTIFICATE'];
+
+/** RFC 7468 section 6, and what some tools write. */
+const crlLabels: readonly string[] = ['X509 CRL', 'CRL'];
 
 /**
  * All certificates of a file, in order; at least one. Detects DER by its first octet, and text in UTF-16 by its byte order
@@ -26,17 +34,42 @@ const certificateLabels: readonly string[] = ['CERTIFICATE', 'X509 CERTIFICATE']
  */
 export function readCertificates(file: Buffer): PemResult {
   if (file.length > maximumSize) return malformed(`larger than ${maximumSize} octets`, 0);
-  // `0` begins base64 as well as a SEQUENCE, but a SEQUENCE of certificate size goes on with an octet that is not ASCII.
-  if (file[0] === 0x30 && (file[1] ?? 0) >= 0x80) {
+  if (looksLikeDer(file)) {
     return { kind: 'read', blocks: [{ label: 'CERTIFICATE', der: file, line: 0 }] };
   }
   const text = textOf(file);
   return text.includes('-----BEGIN ') ? readPem(text) : readBase64(text);
 }
 
-/** Blocks with one of `labels`; others, a private key for one, are passed over but must end properly. */
-export function readPem(text: string, labels: readonly string[] = certificateLabels): PemResult {
-  if (text.length > maximumSize) return malformed(`larger than ${maximumSize} characters`, 0);
+/** The one CRL of a file: DER, or PEM with anything but another CRL around it. Large ones are better kept as DER. */
+export function readCrl(file: Buffer): CrlFileResult {
+  if (looksLikeDer(file)) return { kind: 'read', der: file };
+  if (file.length > maximumCrlText) return malformed(`PEM of more than ${maximumCrlText} octets`, 0);
+  const result = readPem(textOf(file), crlLabels, maximumCrlText);
+  if (result.kind === 'malformed') return result;
+  const [block, another] = result.blocks;
+  if (block === undefined || another !== undefined) return malformed('more than one CRL', another?.line ?? 0);
+  return { kind: 'read', der: block.der };
+}
+
+/**
+ * `0` begins base64 as well as a SEQUENCE, but a SEQUENCE of such a size goes on with an octet that is not ASCII.
+ */
+function looksLikeDer(file: Buffer): boolean {
+  return file[0] === 0x30 && (file[1] ?? 0) >= 0x80;
+}
+
+/**
+ * Blocks with one of `labels`; others, a private key for one, are passed over but must end properly.
+ *
+ * @param maximum characters
+ */
+export function readPem(
+  text: string,
+  labels: readonly string[] = certificateLabels,
+  maximum: number = maximumSize,
+): PemResult {
+  if (text.length > maximum) return malformed(`larger than ${maximum} characters`, 0);
   const blocks: PemBlock[] = [];
   let open: { label: string; line: number; base64: string[] } | null = null;
   let line = 0;
@@ -101,6 +134,6 @@ function textOf(file: Buffer): string {
   return file[0] === 0xff && file[1] === 0xfe ? file.toString('utf16le', 2) : file.toString('utf8');
 }
 
-function malformed(reason: string, line: number): PemResult {
+function malformed(reason: string, line: number): Extract<PemResult, { kind: 'malformed' }> {
   return { kind: 'malformed', reason, line };
 }
