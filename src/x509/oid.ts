@@ -62,6 +62,7 @@ export const oids = {
   anyPolicy: '2.5.29.32.0',
   userPrincipalName: '1.3.6.1.4.1.311.20.2.3',
   objectSid: '1.3.6.1.4.1.311.25.2.1',
+  signedData: '1.2.840.113549.1.7.2',
   emailAddress: '1.2.840.113549.1.9.1',
   ocspAccess: '1.3.6.1.5.5.7.48.1',
   caIssuersAccess: '1.3.6.1.5.5.7.48.2',
