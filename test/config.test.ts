@@ -1,8 +1,10 @@
 import * as fc from 'fast-check';
 import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { X509Certificate } from 'node:crypto';
 import { execFileSync } from 'node:child_process';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import t from 'tap';
 import { systemClock } from '../src/base/clock.ts';
 import { Failure } from '../src/base/failure.ts';
@@ -18,6 +20,9 @@ import { configurationTemplate } from '../src/config/template.ts';
 import { canonicalPath } from '../src/gateway/canonical-path.ts';
 import type { Settings } from '../src/gateway/settings.ts';
 import { createSiteIndex } from '../src/gateway/site-index.ts';
+import { parseCertificate } from '../src/x509/certificate.ts';
+import { nameKey } from '../src/x509/name-comparison.ts';
+import { readCertificates } from '../src/x509/pem.ts';
 import { planListens } from '../src/tls/endpoints.ts';
 import { openPfx } from '../src/tls/pfx.ts';
 import { createConfigWorld } from './support/config-world.ts';
@@ -30,6 +35,12 @@ const base = await readFile(new URL('good-late/config.yaml', cases), 'utf8');
 function changed(from: string, to: string): string {
   if (!base.includes(from)) throw new Error(`${from} is not in the base configuration`);
   return base.replace(from, () => to);
+}
+
+function derOf(file: Buffer | string | undefined): Buffer {
+  const read = readCertificates(Buffer.from(file ?? ''));
+  if (read.kind !== 'read' || read.blocks[0] === undefined) throw new Error('no certificate');
+  return read.blocks[0].der;
 }
 
 async function settingsOf(configuration: string): Promise<Settings> {
@@ -118,7 +129,25 @@ void t.test('settings: the defaults of a small configuration', async (t) => {
     allowSha1: false,
     allowCaAsClient: false,
   });
-  t.equal(settings.trust.get('0.0.0.0:443')?.revocation.mode, 'disabled');
+  t.same(settings.trust.get('0.0.0.0:443')?.revocation, {
+    mode: 'online',
+    scope: 'chain',
+    prefer: 'crl',
+    freshnessTime: 0,
+    retrievalTimeout: 15_000,
+    whenUnknown: 'refuse',
+    maximumStale: 86_400_000,
+    noDistributionPoint: 'accept',
+    issuers: [],
+    rules: { clockSkew: 300_000, maximumAge: null, allowSha1: false, minimumRsaBits: 2048, nonce: 'send' },
+  });
+  t.same(settings.revocation, {
+    hosts: ['pki.example.test'],
+    cacheDirectory: null,
+    crls: [],
+    maximumCrlBytes: 67_108_864,
+    aia: false,
+  });
   t.match(settings.directory, {
     domains: [
       {
@@ -276,6 +305,122 @@ sites:`,
   t.equal(own?.anchors[0]?.digest, first?.anchors[0]?.digest, 'the same root, read from UTF-16');
 });
 
+void t.test('revocation: every key has its effect', async (t) => {
+  const { trust, revocation } = await settingsOf(
+    (await readFile(new URL('good-revocation/config.yaml', cases), 'utf8'))
+      .replace('verifyClientCertificateRevocation: enabled', 'revocationFreshnessTime: 1h\n    urlRetrievalTimeout: 4s')
+      .replace('scope: chain', 'scope: leaf')
+      .replace('whenUnknown: refuse', 'whenUnknown: acceptStale\n  maximumStale: 2h')
+      .replace('policy: required', 'policy: ifAvailable')
+      .replace('crls: [', 'crls: [file:crls/root.crl, dir:crls, '),
+  );
+  const { issuers, ...checked } = trust.get('0.0.0.0:443')?.revocation ?? {};
+  t.match(checked, {
+    mode: 'online',
+    scope: 'leaf',
+    prefer: 'ocsp',
+    freshnessTime: 3_600_000,
+    retrievalTimeout: 4000,
+    whenUnknown: 'acceptStale',
+    maximumStale: 7_200_000,
+    noDistributionPoint: 'refuse',
+    rules: { clockSkew: 120_000, maximumAge: 200 * 86_400_000, nonce: 'require' },
+  });
+  const [byCertificate, byName] = issuers ?? [];
+  const issuing = parseCertificate(derOf(world.files.get('trust/ca/issuing.pem')));
+  const root = parseCertificate(derOf(world.files.get('trust/root.pem')));
+  if (issuing.kind !== 'parsed' || root.kind !== 'parsed') throw new Error('no certificates');
+  t.same(byCertificate, {
+    nameKey: nameKey(issuing.certificate.subject),
+    keyDigest: issuing.certificate.publicKey.digest,
+    policy: 'required',
+    crls: ['http://crl.example.test/issuing.crl'],
+    ocsp: ['http://ocsp.example.test/'],
+  });
+  t.same(byName, {
+    nameKey: nameKey(root.certificate.subject),
+    keyDigest: null,
+    policy: 'ifAvailable',
+    crls: [],
+    ocsp: [],
+  });
+  const file = (path: string) => pathToFileURL(path).href;
+  t.match(revocation, {
+    cacheDirectory: '/var/lib/dsmapper/revocation',
+    crls: [file('crls/root.crl'), file('crls/issuing.crl'), 'http://crl.example.test:81/ca.crl', /^ldap:/],
+    maximumCrlBytes: 200 * 1024 * 1024,
+  });
+});
+
+void t.test('revocation: the mode of a binding is the weaker one of its own and the global one', async (t) => {
+  const mode = async (own: string, global: string) =>
+    (
+      await settingsOf(
+        changed('    verifyClientCertificateRevocation: enabled\n', own).replace('hosts:', `mode: ${global}, hosts:`),
+      )
+    ).trust.get('0.0.0.0:443')?.revocation.mode;
+  const cached = '    verifyRevocationWithCachedClientCertificateOnly: enabled\n';
+  const off = '    verifyClientCertificateRevocation: disabled\n';
+  t.equal(await mode('', 'online'), 'online');
+  t.equal(await mode('', 'cachedOnly'), 'cachedOnly');
+  t.equal(await mode('', 'disabled'), 'disabled');
+  t.equal(await mode(cached, 'online'), 'cachedOnly');
+  t.equal(await mode(off + cached, 'online'), 'disabled');
+});
+
+void t.test('revocation: a CRL file is no longer than maximumCrlSize', async (t) => {
+  const failure = await failureOf(changed('hosts:', 'maximumCrlSize: 1KiB, crls: [file:trust/wide.pem], hosts:'));
+  t.match(failure.message, /revocation\.crls\[0\]: `trust\/wide\.pem` cannot be read: it is larger than 1024 bytes/);
+});
+
+void t.test('trust: stores narrow, and fill the names that clients are sent', async (t) => {
+  const withStore = (binding: string, list: string) =>
+    settingsOf(
+      changed('    dsMapperUsage: enabled\n', `    dsMapperUsage: enabled\n${binding}`).replace(
+        'trust: {',
+        `trust: { stores: { Partners: ${list} },`,
+      ),
+    );
+  const ca = '[file:trust/ca/issuing.pem]';
+  const own = '    ctlStoreName: Partners\n';
+  const narrowed = await withStore(own, ca);
+  const store = ({ trust }: Settings) => trust.get('0.0.0.0:443')?.store;
+  t.match(store(narrowed)?.list, { name: 'Partners', mode: 'machineTrust' });
+  t.same(narrowed.bindings[0]?.issuerHints, [], 'no names unless wanted');
+  t.not(store(narrowed)?.digest, store(await withStore('', ca))?.digest);
+  t.not(narrowed.bindings[0]?.trustDigest, (await withStore('', ca)).bindings[0]?.trustDigest);
+  for (const [mode, name] of [
+    [1, 'exclusiveRoot'],
+    ['exclusiveRoot', 'exclusiveRoot'],
+    [2, 'exclusiveCa'],
+  ] as const) {
+    const settings = await withStore(`${own}    clientAuthTrustMode: ${mode}\n`, '[file:trust/root.pem]');
+    t.equal(store(settings)?.list?.mode, name, `${mode}`);
+  }
+  const names = async (binding: string, list: string) =>
+    (await withStore(`    sendTrustedIssuerList: enabled\n${binding}`, list)).bindings[0]?.issuerHints?.map(
+      (pem) => new X509Certificate(pem).subject,
+    );
+  t.same(await names(own, ca), ['O=Lab\nCN=Issuing']);
+  t.same(await names('', ca), ['O=Lab\nCN=Root'], 'without a store those of the roots');
+  const mixed = '[file:trust/leaf.pem, file:trust/root.pem, file:trust/namesake.pem]';
+  t.same(await names(own, mixed), ['O=Lab\nCN=Root'], 'each name once, CAs alone');
+});
+
+void t.test('trust: bindings share a store of the same list and mode alone', async (t) => {
+  const https = '    certificate: { cert: file:tls/web.pem, key: file:tls/web.key }\n';
+  const binding = (port: number, more: string) => `  - endpoint: 127.0.0.1:${port}\n${https}${more}`;
+  const { trust } = await settingsOf(
+    changed(
+      'sites:',
+      `${binding(1, '    ctlStoreName: A\n')}${binding(2, '    ctlStoreName: A\n')}${binding(3, '    ctlStoreName: B\n')}${binding(4, '    ctlStoreName: A\n    clientAuthTrustMode: 2\n')}sites:`,
+    ).replace('trust: {', 'trust: { stores: { A: [file:trust/root.pem], B: [file:trust/root.pem] },'),
+  );
+  const stores = [1, 2, 3, 4].map((port) => trust.get(`127.0.0.1:${port}`)?.store);
+  t.equal(stores[0], stores[1]);
+  t.equal(new Set([...stores, trust.get('0.0.0.0:443')?.store]).size, 4);
+});
+
 void t.test('trust: what is legal but of no use is warned of', async (t) => {
   const roots = '[file:trust/root.pem, file:trust/future.pem, file:trust/namesake.pem]';
   const { warnings } = await settingsOf(changed('[file:trust/root.pem]', roots));
@@ -352,8 +497,8 @@ void t.test(
   async (t) => {
     const open = '      /: { authentication: { anonymous: fallback }, maximumAge: 1m }\n      /payroll:\n';
     const text = changed('      /payroll:\n', open).replace(
-      'enabled }\ntrust',
-      'enabled }\n        authorize: { accounts: [computer] }\n        maximumAge: 5m\ntrust',
+      'enabled }\nrevocation',
+      'enabled }\n        authorize: { accounts: [computer] }\n        maximumAge: 5m\nrevocation',
     );
     const { sites, warnings } = await settingsOf(text);
     t.match(sites[0]?.locations, [

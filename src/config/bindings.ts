@@ -81,7 +81,6 @@ function checkDraft(draft: BindingDraft, others: readonly BindingDraft[], readin
       { hint: 'give http and https ports of their own' },
     );
   if (!https) checkPlain(draft, reading);
-  else checkRevocation(draft, reading);
   if (written.disableTls12 && written.disableTls13)
     reading.mistake([...path, 'disableTls12'], 'no TLS version is left', { hint: 'leave TLS 1.2 or TLS 1.3 on' });
 }
@@ -94,16 +93,6 @@ function checkPlain({ path }: BindingDraft, reading: Reading): void {
       hint: 'write `certificate: { cert: file:..., key: file:... }`, or leave the key out',
       on: 'key',
     });
-}
-
-/** Windows checks by default; a gateway that cannot must not look as if it did. */
-function checkRevocation({ path, written }: BindingDraft, reading: Reading): void {
-  if (!written.verifyClientCertificateRevocation) return;
-  const key = 'verifyClientCertificateRevocation';
-  const how = reading.source.has([...path, key]) ? 'is enabled' : 'is enabled by default';
-  reading.mistake([...path, key], `${how}, but revocation checking is not part of this version`, {
-    hint: `write \`${key}: disabled\` to serve without: certificates that were revoked are then accepted until they expire`,
-  });
 }
 
 /** @param locations all locations that can be reached over the binding */

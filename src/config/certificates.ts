@@ -34,12 +34,21 @@ export async function readCertificates(
   reading: Reading,
 ): Promise<readonly NamedCertificate[]> {
   const all: NamedCertificate[] = [];
-  for (const [index, reference] of references.entries()) {
-    for (const block of await readCertificateBlocks(reference, [...path, index], reading)) {
-      const parsed = parseCertificate(block.der);
-      if (parsed.kind === 'parsed') all.push({ ...block, certificate: parsed.certificate });
-      else brokenBlock(block, `${parsed.reason} at octet ${parsed.offset}`, reading);
-    }
+  for (const [index, reference] of references.entries())
+    all.push(...(await readCertificatesBehind(reference, [...path, index], reading)));
+  return all;
+}
+
+export async function readCertificatesBehind(
+  reference: Reference,
+  path: Path,
+  reading: Reading,
+): Promise<readonly NamedCertificate[]> {
+  const all: NamedCertificate[] = [];
+  for (const block of await readCertificateBlocks(reference, path, reading)) {
+    const parsed = parseCertificate(block.der);
+    if (parsed.kind === 'parsed') all.push({ ...block, certificate: parsed.certificate });
+    else brokenBlock(block, `${parsed.reason} at octet ${parsed.offset}`, reading);
   }
   return all;
 }

@@ -3,9 +3,16 @@
  * TLS, each location with its effective rule. Decides nothing; reads only `Settings`.
  */
 import { durationText } from '../base/duration.ts';
-import type { AnonymousRule, LocationSettings, Settings, SiteSettings } from '../gateway/settings.ts';
+import type {
+  AnonymousRule,
+  LocationSettings,
+  RevocationSourceSettings,
+  Settings,
+  SiteSettings,
+} from '../gateway/settings.ts';
 import type { RevocationSettings } from '../revocation/revocation-contract.ts';
 import type { BindingSettings } from '../tls/binding.ts';
+import type { IssuerList, TrustMode } from '../trust/judgement.ts';
 import { printable } from './complaint.ts';
 
 export interface BindingRule {
@@ -21,8 +28,21 @@ export interface BindingRule {
   readonly usageCheck: boolean;
   readonly roots: number;
   readonly intermediates: number;
+  /** What narrows the roots; null: nothing does. */
+  readonly issuerList: { readonly store: string; readonly mode: TrustMode; readonly certificates: number } | null;
+  /** CA names that clients are sent. */
+  readonly issuerHints: number;
   /** Null for http. */
   readonly revocation: RevocationSettings['mode'] | null;
+}
+
+/** How revocation is found out where a binding does not say `disabled`. */
+export interface RevocationRule
+  extends
+    Pick<RevocationSettings, 'scope' | 'prefer' | 'whenUnknown' | 'noDistributionPoint'>,
+    Pick<RevocationSourceSettings, 'hosts' | 'crls' | 'cacheDirectory' | 'aia'> {
+  /** Issuers that have a policy of their own. */
+  readonly issuers: number;
 }
 
 export interface LocationRule {
@@ -45,6 +65,8 @@ export interface LocationRule {
 
 export interface Rules {
   readonly bindings: readonly BindingRule[];
+  /** Null where no binding checks revocation. */
+  readonly revocation: RevocationRule | null;
   readonly locations: readonly LocationRule[];
   readonly warnings: readonly string[];
 }
@@ -53,6 +75,7 @@ export interface Rules {
 export function describeRules(settings: Settings): Rules {
   return {
     bindings: settings.bindings.map((binding) => bindingRule(binding, settings)),
+    revocation: revocationRule(settings),
     locations: settings.sites.flatMap((site) =>
       site.locations.map((location) => locationRule(site, location)).reverse(),
     ),
@@ -64,6 +87,7 @@ export function describeRules(settings: Settings): Rules {
 export function rulesText(rules: Rules): readonly string[] {
   return [
     ...rules.bindings.map(bindingLine),
+    ...(rules.revocation === null ? [] : [revocationLine(rules.revocation)]),
     ...rules.locations.map(locationLine),
     ...rules.warnings.map((warning) => `warning: ${warning}`),
   ].map(printable);
@@ -85,7 +109,32 @@ function bindingRule(binding: BindingSettings, settings: Settings): BindingRule 
     usageCheck: trust?.judge.usageCheck ?? false,
     roots: trust?.store.anchors.length ?? 0,
     intermediates: trust?.store.intermediates.length ?? 0,
+    issuerList: listRule(trust?.store.list ?? null),
+    issuerHints: binding.issuerHints?.length ?? 0,
     revocation: trust?.revocation.mode ?? null,
+  };
+}
+
+function listRule(list: IssuerList | null): BindingRule['issuerList'] {
+  return list === null ? null : { store: list.name, mode: list.mode, certificates: list.certificates.length };
+}
+
+/** Bindings differ in mode and times alone. */
+function revocationRule({ trust, revocation }: Settings): RevocationRule | null {
+  const checked = [...trust.values()].find(({ revocation: { mode } }) => mode !== 'disabled')?.revocation;
+  if (checked === undefined) return null;
+  const { scope, prefer, whenUnknown, noDistributionPoint, issuers } = checked;
+  const { hosts, crls, cacheDirectory, aia } = revocation;
+  return {
+    scope,
+    prefer,
+    whenUnknown,
+    noDistributionPoint,
+    hosts,
+    crls,
+    cacheDirectory,
+    aia,
+    issuers: issuers.length,
   };
 }
 
@@ -154,6 +203,24 @@ function bindingLine(rule: BindingRule): string {
     `usageCheck ${usage(rule.usageCheck)}`,
     `revocation ${rule.revocation ?? 'disabled'}`,
     `${counted(rule.roots, 'root')}, ${counted(rule.intermediates, 'intermediate')}`,
+    ...(rule.issuerList === null
+      ? []
+      : [`store ${rule.issuerList.store} of ${rule.issuerList.certificates}, ${rule.issuerList.mode}`]),
+    ...(rule.issuerHints === 0 ? [] : [`clients are sent ${counted(rule.issuerHints, 'CA name')}`]),
+  ].join('; ');
+}
+
+function revocationLine(rule: RevocationRule): string {
+  return [
+    `revocation: ${rule.scope}`,
+    `${rule.prefer} first`,
+    `whenUnknown ${rule.whenUnknown}`,
+    `noDistributionPoint ${rule.noDistributionPoint}`,
+    `hosts ${rule.hosts.join(', ') || 'none'}`,
+    counted(rule.crls.length, 'configured CRL'),
+    ...(rule.issuers === 0 ? [] : [counted(rule.issuers, 'issuer policy', 'issuer policies')]),
+    ...(rule.cacheDirectory === null ? ['kept in memory alone'] : [`kept in ${rule.cacheDirectory}`]),
+    ...(rule.aia ? ['missing intermediates are fetched'] : []),
   ].join('; ');
 }
 
@@ -176,6 +243,6 @@ function usage(on: boolean): string {
   return on ? 'enabled' : 'disabled';
 }
 
-function counted(count: number, what: string): string {
-  return `${count} ${what}${count === 1 ? '' : 's'}`;
+function counted(count: number, what: string, several = `${what}s`): string {
+  return `${count} ${count === 1 ? what : several}`;
 }

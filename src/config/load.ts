@@ -8,18 +8,21 @@ import { digestOf } from '../base/bytes.ts';
 import { Failure } from '../base/failure.ts';
 import type { BindingTrust, Settings } from '../gateway/settings.ts';
 import type { BindingSettings } from '../tls/binding.ts';
+import type { TrustStore } from '../trust/judgement.ts';
 import { checkLate, clientCertificateOf, readBindings, type BindingDraft } from './bindings.ts';
 import { complain } from './complaint.ts';
 import { readDirectory } from './directory-section.ts';
+import { issuerHints } from './issuer-hints.ts';
 import { readParts, type Parts } from './parts.ts';
 import { createReading, type ConfigurationFacilities, type Reading } from './reading.ts';
 import { resolvePath, whyUnreadable } from './references.ts';
 import { readServerCertificate } from './server-certificate.ts';
 import { checkLocations } from './location-checks.ts';
-import { readRevocationSources } from './revocation.ts';
+import { readRevocation, type ReadRevocation } from './revocation.ts';
+import { checkRevocation } from './revocation-checks.ts';
 import { locationsBehind, readSites, type SiteDraft } from './sites.ts';
 import { maximumConfigurationBytes, readSource, type Source } from './source.ts';
-import { readTrust } from './trust.ts';
+import { judgeSettings, knownAuthorities, readTrust } from './trust.ts';
 import { adminSettings, headerNames, limitSettings } from './values.ts';
 import { checkWeaknesses } from './weaknesses.ts';
 
@@ -71,12 +74,11 @@ async function settingsOf(reading: Reading): Promise<Omit<Settings, 'warnings'> 
   const sites = readSites(written.sites, bindings, written.broken.has('bindings'), locationDefaults(written), reading);
   const mode = (draft: BindingDraft) => clientCertificateOf(draft, locationsBehind(draft, sites));
   checkTogether(bindings, sites, written, reading);
-  const trust = await readTrust(
-    written,
-    bindings,
-    (draft) => !written.broken.has('trust') && mode(draft) !== 'never',
-    reading,
-  );
+  const asks = (draft: BindingDraft) => mode(draft) !== 'never';
+  const stores = await readTrust(written.trust, bindings, asks, written.broken.has('trust'), reading);
+  if (!written.broken.has('revocation')) checkRevocation(written.revocation, bindings, asks, reading);
+  const revocation = await readRevocation(written, knownAuthorities(stores.values()), reading);
+  const trust = trustOf(written.trust, bindings, stores, revocation);
   const certificates = new Map<BindingDraft, BindingSettings['certificate']>();
   for (const draft of bindings) {
     const { certificate } = draft.written;
@@ -90,11 +92,12 @@ async function settingsOf(reading: Reading): Promise<Omit<Settings, 'warnings'> 
     source: reading.source.name,
     labOnly: written.labOnly,
     outcomes: written.mapping.outcomes,
-    bindings: bindings.map((draft) =>
-      bindingSettings(draft, mode(draft), certificates.get(draft) ?? null, trust.get(draft.name)),
-    ),
+    bindings: bindings.map((draft) => {
+      const shown = certificates.get(draft) ?? null;
+      return bindingSettings(draft, mode(draft), shown, trust.get(draft.name), reading);
+    }),
     trust,
-    revocation: readRevocationSources(),
+    revocation: revocation.sources,
     sites: sites.map(({ settings }) => settings),
     directory: sites.some(maps) ? directory : null,
     mapping: mappingSettings(written),
@@ -107,6 +110,21 @@ async function settingsOf(reading: Reading): Promise<Omit<Settings, 'warnings'> 
       omitNames: written.log.omitNames,
     },
   };
+}
+
+function trustOf(
+  written: Parts['trust'],
+  bindings: readonly BindingDraft[],
+  stores: ReadonlyMap<string, TrustStore>,
+  revocation: ReadRevocation,
+): ReadonlyMap<string, BindingTrust> {
+  const trusts = new Map<string, BindingTrust>();
+  for (const draft of bindings) {
+    const store = stores.get(draft.name);
+    if (store !== undefined)
+      trusts.set(draft.name, { store, judge: judgeSettings(written, draft), revocation: revocation.of(draft) });
+  }
+  return trusts;
 }
 
 function locationDefaults(written: Parts) {
@@ -151,11 +169,13 @@ function maps(site: SiteDraft): boolean {
 }
 
 function bindingSettings(
-  { name, endpoint, written }: BindingDraft,
+  draft: BindingDraft,
   clientCertificate: BindingSettings['clientCertificate'],
   certificate: BindingSettings['certificate'],
   trust: BindingTrust | undefined,
+  reading: Reading,
 ): BindingSettings {
+  const { name, endpoint, written } = draft;
   const { dsMapperUsage, disableHttp2, disableTls13, disableTls12, enableSessionTicket } = written;
   return {
     name,
@@ -167,6 +187,7 @@ function bindingSettings(
     disableTls13,
     disableTls12,
     enableSessionTicket,
+    issuerHints: trust === undefined ? [] : issuerHints(draft, clientCertificate !== 'never', trust.store, reading),
     trustDigest: digestOf(
       'binding trust',
       trust === undefined ? '' : trust.store.digest,

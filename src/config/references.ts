@@ -41,7 +41,7 @@ function certificateReference(kind: string, kinds: readonly Reference['kind'][])
   });
 }
 
-function parseReference(raw: string, kinds: readonly Reference['kind'][]): Reference | null {
+export function parseReference(raw: string, kinds: readonly Reference['kind'][]): Reference | null {
   const colon = raw.indexOf(':');
   const kind = kinds.find((known) => known === raw.slice(0, Math.max(colon, 0)));
   const rest = raw.slice(colon + 1);

@@ -104,8 +104,11 @@ export function unavailable(reason: string, hint: string): Scalar<undefined> {
 /** What a timer of Node can hold: beyond 2^31 - 1 milliseconds it fires at once. */
 const longestTimer = 24 * 86_400_000;
 
-/** @param least milliseconds */
-export function duration(least = 0): Scalar<Millis> {
+/**
+ * @param least milliseconds
+ * @param most milliseconds; by default what a timer can wait for
+ */
+export function duration(least = 0, most: number = longestTimer): Scalar<Millis> {
   const bound = least === 0 ? '' : ` of at least ${durationText(least)}`;
   return scalar(`a duration${bound} such as 15s, 10m or 1h30m`, (raw) => {
     const parsed = typeof raw === 'string' ? parseDuration(raw) : null;
@@ -115,10 +118,18 @@ export function duration(least = 0): Scalar<Millis> {
     }
     if (parsed < least)
       return { wrong: `${quoted(raw)} is too short`, hint: `it must be at least ${durationText(least)}` };
-    if (parsed > longestTimer) return { wrong: `${quoted(raw)} is too long`, hint: 'it must be at most 24d' };
+    if (parsed > most) return { wrong: `${quoted(raw)} is too long`, hint: `it must be at most ${durationText(most)}` };
     return { value: parsed };
   });
 }
+
+/** Windows reads 0 as its own default; here it would be no time at all. */
+export const retrievalTimeout: Scalar<Millis> = scalar('a duration such as 15s', (raw) => {
+  if (raw === '0s' || raw === 0)
+    return { wrong: `${shown(raw)} leaves no time`, hint: 'leave it out for 15s, which is what 0 means to Windows' };
+  const result = duration(100).safeParse(raw);
+  return result.success ? { value: result.data } : wrongOf(result.error.issues[0]);
+});
 
 export function count(least: number, most: number): Scalar<number> {
   const range = `between ${least} and ${most}`;
@@ -147,16 +158,6 @@ export function size(least: number): Scalar<number> {
       : { value: bytes };
   });
 }
-
-/** The list of issuers sent to clients, which no client is sent yet. */
-export const ctlStoreName: Scalar<null> = scalar('null', (raw) =>
-  raw === null
-    ? { value: null }
-    : {
-        wrong: `${shown(raw)} is not available: no list of issuers is sent to clients yet`,
-        hint: 'write `ctlStoreName: null` or leave it out; `trust` of a binding narrows who is trusted there',
-      },
-);
 
 export const workers: Scalar<1> = scalar('auto or 1', (raw) =>
   raw === 'auto' || raw === 1

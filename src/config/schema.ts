@@ -6,14 +6,16 @@
 import { z } from 'zod';
 import { accessFlagBits, type AccessFlag } from '../iis/access-flags.ts';
 import { directoryUrl, dnsName, endpoint, hostName, ipAddress, listener, origin } from './addresses.ts';
+import { group, maybe, needed, standard } from './keys.ts';
 import { certificatesReference, fileReference, secretReference } from './references.ts';
+import { revocation } from './revocation-schema.ts';
 import {
   choice,
   count,
-  ctlStoreName,
   duration,
   flag,
   orNull,
+  retrievalTimeout,
   size,
   text,
   unavailable,
@@ -21,24 +23,6 @@ import {
   workers,
   type Scalar,
 } from './scalars.ts';
-
-/** A key that must be written. */
-function needed<T>(scalar: Scalar<T>, description: string) {
-  return scalar.describe(description);
-}
-
-/** @param fallback as it would be written */
-function standard<T>(scalar: Scalar<T>, fallback: string | number | boolean | null, description: string) {
-  return scalar.prefault(fallback).describe(description);
-}
-
-function maybe<T>(scalar: Scalar<T>, description: string) {
-  return scalar.optional().describe(description);
-}
-
-function group<S extends z.ZodRawShape>(shape: S, description: string) {
-  return z.strictObject(shape).describe(description);
-}
 
 const name: Scalar<string> = text('a name', (raw) => ({ value: raw }));
 const path: Scalar<string> = text('a path', (raw) => ({ value: raw }));
@@ -70,12 +54,12 @@ export const binding = group(
     verifyClientCertificateRevocation: standard(
       usage,
       'enabled',
-      'whether revocation of client certificates is checked',
+      'whether revocation of client certificates is checked; how is said under `revocation`',
     ),
     verifyRevocationWithCachedClientCertificateOnly: standard(
       usage,
       'disabled',
-      'revocation from what is cached, without fetching',
+      'revocation from what is cached; no request waits for a download',
     ),
     usageCheck: standard(usage, 'enabled', 'demand that client certificates are for client authentication'),
     revocationFreshnessTime: standard(
@@ -83,12 +67,31 @@ export const binding = group(
       '0s',
       'how often a newer CRL is looked for; 0s: when nextUpdate has passed',
     ),
-    urlRetrievalTimeout: standard(duration(), '15s', 'bound on one download of revocation data'),
-    ctlStoreName: standard(ctlStoreName, null, 'list of issuers sent to clients; only null is available'),
+    urlRetrievalTimeout: standard(
+      retrievalTimeout,
+      '15s',
+      'longest wait of a request for downloads of revocation data',
+    ),
+    ctlStoreName: standard(orNull(name), null, 'a store of `trust.stores` that narrows whose clients are let in'),
+    clientAuthTrustMode: standard(
+      choice([0, 1, 2, 'machineTrust', 'exclusiveRoot', 'exclusiveCa']),
+      0,
+      'with ctlStoreName: 0 machineTrust, an issuer of the store on each path to a root; 1 exclusiveRoot, the roots of the store alone; 2 exclusiveCa, its CAs alone',
+    ),
+    sendTrustedIssuerList: standard(
+      usage,
+      'disabled',
+      'send clients the names of the CAs of the store, or of the roots; clients then hide their other certificates',
+    ),
     disableHttp2: standard(flag, false, 'HTTP/1.1 only'),
     disableTls13: standard(flag, false, 'no TLS 1.3; a binding that may ask late never has it'),
     disableTls12: standard(flag, false, 'no TLS 1.2'),
     enableSessionTicket: standard(flag, false, 'resumption by ticket'),
+    disableOcspStapling: standard(
+      flag,
+      false,
+      'no OCSP answer with the server certificate; without this one is sent where `revocation.hosts` has its responder',
+    ),
     trust: group(
       {
         roots: certificates.min(1).describe('trust anchors of this binding alone'),
@@ -187,8 +190,6 @@ export const site = group(
   'what the host names of some bindings serve',
 );
 
-const revocationReason = 'revocation checking is not part of this version';
-
 export const trust = group(
   {
     roots: certificates.prefault([]).describe('trust anchors for client certificates'),
@@ -201,21 +202,17 @@ export const trust = group(
     minimumRsaBits: standard(count(1024, 16_384), 2048, 'shortest RSA key in a chain; below 2048 needs labOnly'),
     allowSha1: standard(flag, false, 'take signatures with SHA-1; needs labOnly'),
     allowCaAsClient: standard(flag, false, 'let CA certificates log on; needs labOnly'),
+    stores: z
+      .record(z.string(), certificates.min(1).describe('its certificates'))
+      .prefault({})
+      .describe('stores of CAs by name, for ctlStoreName of bindings; none gives trust by itself'),
+    aia: standard(
+      usage,
+      'disabled',
+      'fetch intermediates that nobody presented from where certificates say, at `revocation.hosts`',
+    ),
   },
   'who vouches for clients',
-);
-
-export const revocation = group(
-  {
-    mode: standard(
-      choice(['disabled'], { online: revocationReason, cached: revocationReason }),
-      'disabled',
-      'only disabled is available',
-    ),
-    whenUnknown: maybe(unavailable(revocationReason, 'leave it out'), 'what unknown revocation means'),
-    cacheDirectory: maybe(unavailable(revocationReason, 'leave it out'), 'where CRLs are kept'),
-  },
-  'revocation of client certificates',
 );
 
 export const directory = group(

@@ -47,8 +47,7 @@ bindings:
     # disabled: only locations that want a certificate ask for it, by renegotiation (TLS 1.2 and HTTP/1.1).
     # enabled: every client is asked in the first handshake (TLS 1.3 and HTTP/2 stay).
     negotiateClientCertificate: disabled
-    # Revocation is not checked by this version: a revoked certificate works until it expires or its account is disabled.
-    verifyClientCertificateRevocation: disabled
+    verifyClientCertificateRevocation: enabled
 
 sites:
   - name: Default Web Site
@@ -65,6 +64,13 @@ trust:
   roots: ${references(facts.roots)}
   intermediates: ${references(facts.intermediates ?? [])}
   ntAuth: directory                          # issuers must be in NTAuthCertificates of the forest
+
+revocation:
+  # Nothing is fetched from hosts that do not stand here, and unknown is refused: \`dsmapper check\` proposes those that the
+  # CA certificates name. ldap:///... is read from the directory and needs no entry.
+  # hosts: [${text(`pki.${facts.domain}`)}]
+  whenUnknown: refuse
+  # cacheDirectory: var/revocation           # CRLs outlive a restart
 
 directory:
   domains:

@@ -52,7 +52,7 @@ export interface BindingTrust {
 
 /** What revocation may reach and hold, for all bindings together. */
 export interface RevocationSourceSettings {
-  /** Host names, lower case, that revocation data may be fetched from; one that begins with a dot stands for all below it. */
+  /** Where revocation data may be fetched from, as `createAllowedHosts` reads it. */
   readonly hosts: readonly string[];
   /** A path; null: nothing is kept between restarts. */
   readonly cacheDirectory: string | null;

@@ -35,6 +35,8 @@ export interface BindingSettings {
   readonly disableTls13: boolean;
   readonly disableTls12: boolean;
   readonly enableSessionTicket: boolean;
+  /** PEM of the CAs whose names clients are sent with a request for their certificate; none: no names are sent. */
+  readonly issuerHints?: readonly string[];
   /** Changes with the trust that judges this binding's clients; tickets and session ids are bound to it. */
   readonly trustDigest: Digest;
 }

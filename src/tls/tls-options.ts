@@ -48,8 +48,8 @@ export function tlsOptionsOf(binding: BindingSettings): TlsOptions {
     requestCert: binding.clientCertificate === 'upFront',
     // The gateway judges; OpenSSL's verdict is stale after a renegotiation and on resumption.
     rejectUnauthorized: false,
-    // Only hints to the client: an empty list makes Java, Go and wget offer what they have.
-    ca: [],
+    // Only hints to the client: without any, Java, Go and wget offer what they have.
+    ca: [...(binding.issuerHints ?? [])],
     sessionIdContext: sessionContextOf(binding),
     sessionTimeout: sessionLifeSeconds,
   };

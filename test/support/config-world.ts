@@ -54,6 +54,7 @@ async function makeFiles(): Promise<Map<string, Buffer | string>> {
   const expiredRoot = await createAuthority({ subject: 'CN=Old Root', notAfter: new Date('2024-01-01T00:00:00Z') });
   const futureRoot = await createAuthority({ subject: 'CN=New Root', notBefore: new Date('2027-01-01T00:00:00Z') });
   const namesake = await createAuthority({ subject: 'O=Lab,CN=Root' });
+  const wide = await root.subordinate({ subject: Array.from({ length: 61 }, () => `OU=${'x'.repeat(1000)}`).join() });
   const noCertificate = pemText(Buffer.from('3003020105', 'hex'));
   const key = createPrivateKey(web.key);
   return new Map<string, Buffer | string>([
@@ -81,6 +82,10 @@ async function makeFiles(): Promise<Map<string, Buffer | string>> {
     ['trust/future.pem', futureRoot.cert],
     ['trust/namesake.pem', namesake.cert],
     ['trust/leaf.pem', web.cert],
+    ['trust/wide.pem', wide.cert],
+    ['crls/root.crl', 'a list'],
+    ['crls/issuing.crl', 'another'],
+    ['crls/README.txt', 'what lies here'],
     ['trust/utf16.pem', Buffer.from(`\ufeff${root.cert}`, 'utf16le')],
     ['trust/broken-block.pem', root.cert + noCertificate],
     ['trust/broken-base64.pem', '-----BEGIN CERTIFICATE-----\nMIIB\n!!!!\n-----END CERTIFICATE-----\n'],
