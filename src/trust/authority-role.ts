@@ -3,7 +3,7 @@
  * claim is believed is decided elsewhere.
  */
 import type { Certificate } from '../x509/certificate.ts';
-import { sameName } from '../x509/name-comparison.ts';
+import { nameKey, sameName } from '../x509/name-comparison.ts';
 
 /** RFC 5280 section 3.2: issuer and subject are one entity, as in roots and key-rollover certificates. */
 export function isSelfIssued({ subject, issuer }: Certificate): boolean {
@@ -12,4 +12,9 @@ export function isSelfIssued({ subject, issuer }: Certificate): boolean {
 
 export function assertsCa({ extensions }: Certificate): boolean {
   return extensions.basicConstraints?.ca === true;
+}
+
+/** An authority is its name and its key, whatever else its certificates say. */
+export function isSameAuthority(a: Certificate, b: Certificate): boolean {
+  return a.publicKey.digest === b.publicKey.digest && nameKey(a.subject) === nameKey(b.subject);
 }

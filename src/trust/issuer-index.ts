@@ -6,7 +6,7 @@
 import { hexOf } from '../base/bytes.ts';
 import type { Certificate } from '../x509/certificate.ts';
 import { nameKey } from '../x509/name-comparison.ts';
-import type { IssuerIndex } from './judgement.ts';
+import type { IssuerIndex, NamesIssuer } from './judgement.ts';
 
 /** Certificates that appear twice are kept once. */
 export function createIssuerIndex(certificates: readonly Certificate[]): IssuerIndex {
@@ -52,7 +52,7 @@ function place(bucket: Bucket, certificate: Certificate): void {
   else same.push(certificate);
 }
 
-function groupsOf(bucket: Bucket, child: Certificate): readonly (readonly Certificate[])[] {
+function groupsOf(bucket: Bucket, child: NamesIssuer): readonly (readonly Certificate[])[] {
   const wanted = child.extensions.authorityKeyIdentifier?.keyIdentifier ?? null;
   if (wanted === null) return [bucket.all];
   const key = hexOf(wanted);

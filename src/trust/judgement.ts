@@ -3,7 +3,8 @@
  */
 import type { Digest, Instant } from '../base/brand.ts';
 import type { Verdict } from '../base/verdict.ts';
-import type { Certificate } from '../x509/certificate.ts';
+import type { Certificate, Extensions } from '../x509/certificate.ts';
+import type { Name } from '../x509/name.ts';
 
 /** How a chain is judged; the values that a binding or the whole configuration sets. */
 export interface JudgeSettings {
@@ -80,7 +81,13 @@ export interface IssuerList {
 /** Certificates by subject and by subject key identifier. */
 export interface IssuerIndex {
   /** Those whose subject is the issuer of `child`, in groups from the likeliest to the least likely. */
-  issuersOf(child: Certificate): readonly (readonly Certificate[])[];
+  issuersOf(child: NamesIssuer): readonly (readonly Certificate[])[];
+}
+
+/** How a certificate says who issued it; what a CRL says can be put in the same form. */
+export interface NamesIssuer {
+  readonly issuer: Name;
+  readonly extensions: Pick<Extensions, 'authorityKeyIdentifier'>;
 }
 
 /** Bounded; forgetting a link costs one signature check. */

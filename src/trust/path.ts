@@ -8,8 +8,7 @@
  */
 import type { Digest, Instant } from '../base/brand.ts';
 import type { Certificate } from '../x509/certificate.ts';
-import { nameKey } from '../x509/name-comparison.ts';
-import { isSelfIssued } from './authority-role.ts';
+import { isSameAuthority, isSelfIssued } from './authority-role.ts';
 import { orderedIssuers } from './candidate-order.ts';
 import { deadEnd, tooDeep, wrongCandidate, type RefusedIssuer } from './dead-end.ts';
 import type { Finding } from './finding.ts';
@@ -99,7 +98,7 @@ function extend(path: readonly Certificate[], last: Certificate, search: Search)
   let repeated = 0;
   let extended = false;
   for (const issuer of issuersOf(last, search)) {
-    if (path.some((certificate) => isSameIssuer(certificate, issuer))) {
+    if (path.some((certificate) => isSameAuthority(certificate, issuer))) {
       repeated += 1;
       continue;
     }
@@ -132,11 +131,6 @@ function issuersOf(child: Certificate, { issuers, store, shown, at, excluded }: 
   const ordered = orderedIssuers(child, store, shown, at).filter(({ digest }) => !excluded.has(digest));
   issuers.set(child.digest, ordered);
   return ordered;
-}
-
-/** An issuer is its name and its key, whatever else its certificates say. */
-function isSameIssuer(a: Certificate, b: Certificate): boolean {
-  return a.publicKey.digest === b.publicKey.digest && nameKey(a.subject) === nameKey(b.subject);
 }
 
 /** Links of an accepted path only: what strangers merely present must not push out what the store needs. */

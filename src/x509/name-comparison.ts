@@ -23,9 +23,18 @@ const keys = new WeakMap<Name, string>();
 export function nameKey(name: Name): string {
   const made = keys.get(name);
   if (made !== undefined) return made;
-  const key = name.rdns.map((rdn) => `${relativeKey(rdn)}\u0002`).join('');
+  const key = name.rdns.map(relativePart).join('');
   keys.set(name, key);
   return key;
+}
+
+/** The key of the name that is `base` and one RDN more: what nameRelativeToCRLIssuer stands for (section 4.2.1.13). */
+export function nameKeyBelow(base: Name, rdn: RelativeName): string {
+  return nameKey(base) + relativePart(rdn);
+}
+
+function relativePart(rdn: RelativeName): string {
+  return `${relativeKey(rdn)}\u0002`;
 }
 
 /** The order of attributes inside an RDN has no meaning. */

@@ -1,6 +1,6 @@
 /**
  * x509-limbo with BetterTLS, and BoringSSL's chain cases: what applies to client certificates, judged with the
- * purpose that the case names.
+ * purpose that the case names; with CRLs for every certificate below the anchor where the case brings some.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -8,10 +8,12 @@ import { gunzipSync } from 'node:zlib';
 import t from 'tap';
 import type { Instant } from '../../src/base/brand.ts';
 import { noSteps } from '../../src/base/steps.ts';
-import { judgeChain } from '../../src/trust/judge.ts';
+import { judgeChain, type JudgeInput } from '../../src/trust/judge.ts';
 import type { Judgement, JudgeSettings, Purpose } from '../../src/trust/judgement.ts';
 import { createSearchBudget, type SearchBudget } from '../../src/trust/search-budget.ts';
 import { createTrustStore } from '../../src/trust/trust-store.ts';
+import { readCrl } from '../../src/x509/pem.ts';
+import { judgeWithCrls, strictRules } from '../support/crl-judge.ts';
 import { certificateOf, certificatesOf, runCorpus, testWithCorpus } from './corpus.ts';
 
 interface LimboCase {
@@ -25,6 +27,8 @@ interface LimboCase {
   readonly expected_result: 'SUCCESS' | 'FAILURE';
   /** How many intermediates a path may have. */
   readonly max_chain_depth: number | null;
+  /** PEM; absent or empty where the case is not about revocation. */
+  readonly crls?: readonly string[];
 }
 
 testWithCorpus(t, 'limbo', 'x509-limbo agrees under the settings of production', (t, path) => {
@@ -57,7 +61,7 @@ testWithCorpus(t, 'limbo', 'x509-limbo agrees under the settings of production',
 function judgeLimbo(test: LimboCase, budget: SearchBudget): Judgement | null {
   const [leaf] = certificatesOf([test.peer_certificate]);
   if (leaf === undefined) return null;
-  return judgeChain({
+  const input: JudgeInput = {
     presented: [leaf, ...certificatesOf(test.untrusted_intermediates)],
     store: createTrustStore(certificatesOf(test.trusted_certs), []),
     settings: { usageCheck: true, minimumRsaBits: 2048, allowSha1: false, allowCaAsClient: false },
@@ -66,7 +70,14 @@ function judgeLimbo(test: LimboCase, budget: SearchBudget): Judgement | null {
     purpose: test.validation_kind === 'CLIENT' ? 'clientAuth' : 'serverAuth',
     ...(test.max_chain_depth === null ? {} : { maximumDepth: test.max_chain_depth + 1 }),
     budget,
-  });
+  };
+  const { crls = [] } = test;
+  return crls.length === 0 ? judgeChain(input) : judgeWithCrls(input, crls.flatMap(derOf), strictRules);
+}
+
+function derOf(pem: string): readonly Buffer[] {
+  const read = readCrl(Buffer.from(pem));
+  return read.kind === 'read' ? [read.der] : [];
 }
 
 interface BoringCase {

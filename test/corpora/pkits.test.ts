@@ -1,14 +1,15 @@
 /**
- * NIST PKITS 1.0.1: every case outside the groups on revocation (4.4, 4.14, 4.15), with its policy inputs.
+ * NIST PKITS 1.0.1: every case, with its policy inputs, and with its CRLs for every certificate below the anchor.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import type { Instant } from '../../src/base/brand.ts';
 import { noSteps } from '../../src/base/steps.ts';
-import { judgeChain } from '../../src/trust/judge.ts';
+import type { JudgeInput } from '../../src/trust/judge.ts';
 import { createTrustStore } from '../../src/trust/trust-store.ts';
 import { oids } from '../../src/x509/oid.ts';
+import { judgeWithCrls, strictRules } from '../support/crl-judge.ts';
 import { certificateOf, runCorpus, testWithCorpus } from './corpus.ts';
 
 interface PkitsCase {
@@ -16,6 +17,7 @@ interface PkitsCase {
   readonly group: string;
   /** Names of files; trust anchor first, end entity last. */
   readonly certs: readonly string[];
+  readonly crls: readonly string[];
   readonly shouldValidate: boolean;
   readonly initialPolicySet: readonly string[];
   readonly explicitPolicy: boolean;
@@ -23,16 +25,14 @@ interface PkitsCase {
   readonly inhibitAny: boolean;
 }
 
-const revocationGroups = ['04BasicCertificateRevocationTests', '14DistributionPoints', '15DeltaCRLs'];
-
-testWithCorpus(t, 'pkits', 'PKITS agrees in all cases that do not need revocation', (t, path) => {
+testWithCorpus(t, 'pkits', 'PKITS agrees in all its cases', (t, path) => {
   const content = JSON.parse(readFileSync(join(path, 'tests.json'), 'utf8')) as {
     readonly time: string;
     readonly tests: readonly PkitsCase[];
   };
   const at = Date.parse(content.time) as Instant;
-  const tests = content.tests.filter(({ group }) => !revocationGroups.includes(group));
-  t.equal(tests.length, 183, 'the corpus is complete');
+  const { tests } = content;
+  t.equal(tests.length, 249, 'the corpus is complete');
   const cases = tests.map((test) => ({
     id: test.name,
     shouldAccept: test.shouldValidate,
@@ -46,7 +46,7 @@ function judge(path: string, test: PkitsCase, at: Instant) {
   const [anchor = '', ...below] = test.certs;
   const presented = read(below.at(-1) ?? '');
   if (presented.length === 0) return null;
-  return judgeChain({
+  const input: JudgeInput = {
     presented,
     store: createTrustStore(read(anchor), below.slice(0, -1).flatMap(read)),
     settings: { usageCheck: true, minimumRsaBits: 2048, allowSha1: true, allowCaAsClient: true },
@@ -59,7 +59,9 @@ function judge(path: string, test: PkitsCase, at: Instant) {
       inhibitMapping: test.mappingInhibit,
       inhibitAnyPolicy: test.inhibitAny,
     },
-  });
+  };
+  const lists = test.crls.map((name) => readFileSync(join(path, 'crls', `${name}.crl`)));
+  return judgeWithCrls(input, lists, { ...strictRules, allowSha1: true });
 }
 
 function policyOf(name: string): string {
