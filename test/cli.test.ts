@@ -155,9 +155,13 @@ await t.test('the lab', { timeout: 170_000 }, async (t) => {
     t.ok(ports.length > 5);
 
     const second = await run([...words, '--ports', '0'], { cwd });
-    t.equal(second.code, 1, 'a second one in the same folder is refused');
-    t.match(complaint(second), [/another process answers on the admin socket/]);
-    t.match(second.stderr, /^hint: /m);
+    t.equal(second.code, 1, 'a second one with the same certificates is refused');
+    t.match(complaint(second), [/cannot listen on 127\.0\.0\.1:\d+, where the certificates .* say/]);
+    t.match(second.stderr, /^hint: end what listens there, another lab perhaps/m);
+    const third = await run(['lab', '--folder', 'others', '--var', 'run', '--ports', '0'], { cwd });
+    t.equal(third.code, 1, 'and one in the same folder');
+    t.match(complaint(third), [/another process answers on the admin socket/]);
+    t.match(third.stderr, /^hint: /m);
 
     firstPem = await readFile(join(cwd, 'certs', 'alice.pem'), 'utf8');
     lab.child.kill('SIGINT');
@@ -194,6 +198,7 @@ await t.test('the lab', { timeout: 170_000 }, async (t) => {
       roots: join(cwd, 'certs', 'root.pem'),
       certs: { alice: { cert: join(cwd, 'certs', 'alice.pem'), key: join(cwd, 'certs', 'alice.key') } },
       directory: { url: /^ldaps:\/\//, searches: /^http:\/\// },
+      revocation: { url: /^http:\/\/127\.0\.0\.1:\d+$/, control: /^http:\/\/127\.0\.0\.1:\d+$/ },
     });
     t.ok(Object.keys(ready.certs).length >= 19);
     for (const name of [
@@ -637,7 +642,7 @@ await t.test('flags', async (t) => {
     ['cert', 'nonsense'],
     ['cert', 'show'],
     ['lab', '--ports', 'many'],
-    ['lab', '--ports', '65535'],
+    ['lab', '--ports', '65532'],
     ['lab', '--ports', '-1'],
   ]) {
     const { code, stderr, stdout } = await within(t, words);

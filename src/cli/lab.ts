@@ -12,6 +12,7 @@ import type { LabControl } from '../lab/control.ts';
 import { startControl } from '../lab/control.ts';
 import type { Lab } from '../lab/lab.ts';
 import { startLab } from '../lab/lab.ts';
+import { usualRevocationUrl } from '../lab/revocation-addresses.ts';
 import { loadFile } from './configuration.ts';
 import { curlLines } from './lab-commands.ts';
 import { prepare, runEcho } from './lab-parts.ts';
@@ -59,19 +60,23 @@ export async function runLab(options: LabOptions): Promise<ExitCode> {
 async function startAll(options: LabOptions): Promise<LabRun> {
   const folder = resolve(options.var);
   const first = firstPort(options.ports);
+  const revocation = await revocationUrl(first);
   const lab = await startLab({
     recipes,
     folder: resolve(options.folder),
     now: new Date(),
+    ...(revocation === null ? {} : { revocation }),
     progress: (done, total, name) =>
       terminal.progress(done === total ? '' : `making certificates ${done}/${total}: ${name}`),
   });
+  const { folder: certificates, replaced } = lab.pki;
+  if (replaced !== null) terminal.note(`the certificates in ${certificates} are new ones: ${replaced}`);
   const open: { stop(): Promise<void> }[] = [lab];
   const stop = async () => {
     for (const part of open.toReversed()) await part.stop();
   };
   try {
-    const control = await startControl(lab.directory);
+    const control = await startControl(lab);
     open.push(control);
     const ports = await choosePorts(first);
     const configuration = join(folder, 'dsmapper.yaml');
@@ -96,10 +101,10 @@ async function writeFiles(folder: string, configuration: string, text: string): 
 function firstPort(asked: string | undefined): number | null {
   if (asked === undefined) return null;
   const first = /^\d{1,5}$/.test(asked) ? Number(asked) : Number.NaN;
-  if (first >= 0 && first <= 65_532) return first;
+  if (first >= 0 && first <= 65_531) return first;
   throw new Failure(`--ports ${asked} is not a port`, {
     code: 'flag',
-    hint: 'give the first of four free ports, or 0',
+    hint: 'give the first of five free ports, or 0',
     exitCode: 2,
   });
 }
@@ -117,6 +122,15 @@ async function choosePorts(first: number | null): Promise<LabPorts> {
   } finally {
     await Promise.all(held.map((server) => new Promise((done) => server.close(done))));
   }
+}
+
+/** For certificates that are made now; those that are there keep the one they name. Null: any. */
+async function revocationUrl(first: number | null): Promise<string | null> {
+  if (first !== null) return first === 0 ? null : `http://127.0.0.1:${first + 4}`;
+  const held = await hold(Number(new URL(usualRevocationUrl).port));
+  if (held === null) return null;
+  await new Promise((done) => held.close(done));
+  return usualRevocationUrl;
 }
 
 async function holdAny(): Promise<Server> {
@@ -150,13 +164,14 @@ function readyEvent({ lab, control, ports, running, configuration }: LabRun) {
       [...certificates].map(([name, { chainFile, keyFile }]) => [name, { cert: chainFile, key: keyFile }]),
     ),
     directory: { url: lab.directory.url, searches: `${control.url}/searches` },
+    revocation: { url: lab.revocation.url, control: control.url },
     echo: lab.echo.url,
     configuration,
   };
 }
 
 function welcome(run: LabRun): readonly string[] {
-  const { lab, ports, running, configuration } = run;
+  const { lab, control, ports, running, configuration } = run;
   const here = (path: string) => relative(process.cwd(), path) || path;
   const made = lab.pki.made ? 'made' : 'kept from an earlier start';
   return [
@@ -166,6 +181,7 @@ function welcome(run: LabRun): readonly string[] {
     `  plain http                           http://127.0.0.1:${ports.http}`,
     `  health and metrics                   http://${running.admin.address}`,
     `  directory ${lab.directory.url}, backend ${lab.echo.url}`,
+    `  revocation ${lab.revocation.url}, and to revoke  curl -X POST ${control.url}/revoke/alice`,
     `  certificates in ${here(lab.pki.folder)} (${made}), configuration ${here(configuration)}, log ${here(join(resolve(configuration, '..'), 'access.log'))}`,
     '',
     'Try it from another terminal, in this folder:',

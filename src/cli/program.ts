@@ -46,7 +46,7 @@ function commandTable(end: (code: ExitCode) => void): Command {
   command(program, 'lab', 'run certificates, directory, backend and gateway on this machine, with commands to try')
     .option('--folder <folder>', 'where certificates are kept', 'certs/lab')
     .option('--var <folder>', 'where configuration, log and socket go', 'var/lab')
-    .option('--ports <first>', 'first of four ports; 0 takes free ones (default 8443, or free ones when taken)')
+    .option('--ports <first>', 'first of five ports; 0 takes free ones (default 8443, or free ones when taken)')
     .option('--prepare <folder>', 'only write certificates, accounts and configuration for a lab in containers')
     .option('--echo <address:port>', 'only run the echo backend')
     .option('--json', 'print one line of JSON when ready')

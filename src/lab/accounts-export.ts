@@ -2,7 +2,7 @@
  * The lab's accounts as plain data, for loading them into a real directory (deploy/samba).
  */
 import type { DirectoryEntry } from './directory-store.ts';
-import { certificateOf, labBind, labDomain, labEntries } from './accounts.ts';
+import { labBind, labDomain, labEntries, labNtAuth } from './accounts.ts';
 import type { Pki } from './pki.ts';
 import { sidText } from './directory-sid.ts';
 
@@ -34,7 +34,7 @@ export interface ExportedDomain {
 export function exportAccounts(pki: Pki): ExportedDomain {
   return {
     ...labDomain,
-    ntAuth: [certificateOf(pki, 'issuing').der.toString('base64')],
+    ntAuth: labNtAuth(pki).map((der) => der.toString('base64')),
     accounts: labEntries(pki).filter(isPrincipal).map(exportAccount),
   };
 }

@@ -39,9 +39,16 @@ export function labEntries(pki: Pki): readonly DirectoryEntry[] {
     }),
     user(2108, 'tina', { altSecurityIdentities: [issuerAndSerial(named('twice'), pki)] }),
     user(2109, 'tina2', { altSecurityIdentities: [issuerAndSerial(named('twice'), pki)] }),
+    user(2110, 'rita', { altSecurityIdentities: [issuerAndSerial(named('revoked'), pki)] }),
+    user(2111, 'rene', { altSecurityIdentities: [issuerAndSerial(named('renewed'), pki)] }),
     adComputer({ ...labDomain, rid: 2201, name: 'ws1' }),
     adGroup({ ...labDomain, rid: 2301, name: 'Payroll', members: ['CN=alice,CN=Users,DC=lab,DC=example,DC=test'] }),
   ];
+}
+
+/** DER of the CAs whose certificates may name accounts: a renewal adds one and takes none away. */
+export function labNtAuth(pki: Pki): readonly Buffer[] {
+  return ['issuing', 'issuing-renewed'].map((name) => certificateOf(pki, name).der);
 }
 
 export function certificateOf(pki: Pki, name: string): PkiCertificate {

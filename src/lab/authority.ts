@@ -33,6 +33,9 @@ export interface CertificateRecipe {
   /** False leaves the extension out. */
   readonly subjectKeyIdentifier?: boolean;
   readonly policies?: readonly string[];
+  /** URLs of CRLs, a distribution point each. */
+  readonly crlDistributionPoints?: readonly string[];
+  readonly authorityInfoAccess?: { readonly ocsp: string; readonly caIssuers: string };
   readonly extensions?: readonly { readonly oid: string; readonly critical: boolean; readonly value: Uint8Array }[];
   readonly hash?: HashName;
 }
@@ -135,6 +138,10 @@ async function extensionsOf(
   if (names.length > 0) list.push(new x509.SubjectAlternativeNameExtension(names, false));
   if (recipe.subjectKeyIdentifier !== false) list.push(await x509.SubjectKeyIdentifierExtension.create(keys.publicKey));
   if (signer !== null) list.push(await x509.AuthorityKeyIdentifierExtension.create(signer.certificate.publicKey));
+  if (recipe.crlDistributionPoints !== undefined)
+    list.push(new x509.CRLDistributionPointsExtension([...recipe.crlDistributionPoints]));
+  if (recipe.authorityInfoAccess !== undefined)
+    list.push(new x509.AuthorityInfoAccessExtension(recipe.authorityInfoAccess));
   if (recipe.policies !== undefined) list.push(new x509.CertificatePolicyExtension([...recipe.policies], false));
   if (recipe.sid !== undefined)
     list.push(new x509.Extension('1.3.6.1.4.1.311.25.2', false, sidExtensionValue(recipe.sid)));

@@ -1,13 +1,18 @@
 /**
  * The lab's certificates: made from the recipes of `certs/recipes`, kept as files, made again only when one is missing, changed or
- * about to end. Which accounts they belong to is decided in `lab/accounts.ts`.
+ * about to end, and then all together: certificates of two makings never lie side by side. Which accounts they belong to is decided in
+ * `lab/accounts.ts`.
  */
+import { existsSync } from 'node:fs';
 import { mkdir, readFile, readdir, rename, rm, writeFile } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 import { digestOf } from '../base/bytes.ts';
 import { Failure, codeOf } from '../base/failure.ts';
 import type { Authority, CertificateRecipe, Issued } from './authority.ts';
 import { createAuthority } from './authority.ts';
+import type { Recipe, Recipes } from './recipes.ts';
+import { certificateRecipe, day, readRecipes } from './recipes.ts';
+import { usualRevocationUrl } from './revocation-addresses.ts';
 
 export interface Pki {
   /** Absolute folder of the files below. */
@@ -15,6 +20,10 @@ export interface Pki {
   readonly certificates: ReadonlyMap<string, PkiCertificate>;
   /** False when everything was taken from the folder as it was. */
   readonly made: boolean;
+  /** Why those that were there before have been replaced; null: they have not, or there were none. */
+  readonly replaced: string | null;
+  /** URL of the revocation server that the certificates name. */
+  readonly revocation: string;
 }
 
 export interface PkiCertificate extends Issued {
@@ -26,75 +35,66 @@ export interface PkiCertificate extends Issued {
   readonly keyFile: string;
 }
 
-/** A file of `certs/recipes`. */
-export interface Recipe {
-  readonly about: string;
-  /** Name of another recipe; null: self-signed. */
-  readonly issuer: string | null;
-  /** In encoded order, root first: at the same time what Active Directory writes between `<I>` or `<S>` and the next tag. */
-  readonly subject: string;
-  readonly ca?: { readonly pathLength?: number };
-  readonly usage?: 'client' | 'server';
-  readonly upn?: string;
-  readonly dnsNames?: readonly string[];
-  readonly ipAddresses?: readonly string[];
-  readonly sid?: string;
-  /** First and last day, counted from the day on which it is made. */
-  readonly validDays: readonly [number, number];
-}
-
-const day = 86_400_000;
-const serverAuth = '1.3.6.1.5.5.7.3.1';
-const clientAuth = '1.3.6.1.5.5.7.3.2';
-
 export interface PkiOptions {
   readonly recipes: string;
   readonly folder: string;
   readonly now: Date;
+  /** URL of the revocation server, written into certificates that are made; those that are kept stay as they are. */
+  readonly revocation?: string;
   readonly progress?: (done: number, total: number, name: string) => void;
 }
 
 /** @throws Failure `lab-pki` when recipes cannot be read or files cannot be written */
 export async function preparePki(options: PkiOptions): Promise<Pki> {
   const recipes = await readRecipes(options.recipes);
-  const stamp = digestOf(...[...recipes].map(([name, recipe]) => `${name} ${JSON.stringify(recipe)}`));
-  const kept = await readPki(options, recipes, stamp);
-  return kept ?? makePki(options, recipes, stamp);
+  const kept = await readPki(options, recipes);
+  return 'certificates' in kept ? kept : makePki(options, recipes, kept.why);
 }
 
-async function readRecipes(folder: string): Promise<ReadonlyMap<string, Recipe>> {
-  try {
-    const names = (await readdir(folder)).filter((name) => name.endsWith('.json')).toSorted();
-    const entries = names.map(async (name) => {
-      const recipe = JSON.parse(await readFile(join(folder, name), 'utf8')) as Recipe;
-      return [basename(name, '.json'), recipe] as const;
-    });
-    return new Map(await Promise.all(entries));
-  } catch (cause) {
-    const hint = 'the recipes come with the package; restore certs/recipes';
-    throw new Failure(`cannot read the certificate recipes in ${folder}`, { code: 'lab-pki', hint, cause });
-  }
-}
-
+/** What an earlier making left behind, beside the certificates. */
 interface Stamp {
+  readonly version: number;
   readonly recipes: string;
   readonly madeOn: string;
+  readonly revocation: string;
 }
 
-/** @returns null when anything is missing, the recipes changed, or a certificate ends within a week that did not do so when made */
-async function readPki(options: PkiOptions, recipes: ReadonlyMap<string, Recipe>, digest: string): Promise<Pki | null> {
+/** Of the folder's contents. 1, which did not say so: certificates without addresses of a revocation server. */
+const version = 2;
+
+/** @returns why it cannot be used (null: there is nothing), or what is there. A certificate that had ended when made ends nothing. */
+async function readPki(options: PkiOptions, recipes: Recipes): Promise<Pki | { readonly why: string | null }> {
   try {
-    const stamp = JSON.parse(await readFile(join(options.folder, 'made.json'), 'utf8')) as Stamp;
+    const { folder } = options;
+    const stamp = JSON.parse(await readFile(join(folder, 'made.json'), 'utf8')) as Stamp;
+    if (stamp.version !== version) return { why: 'another version of dsmapper has made them' };
+    if (stamp.recipes !== stampOf(recipes)) return { why: 'their recipes have changed' };
     const age = (options.now.getTime() - Date.parse(stamp.madeOn)) / day;
     const shortest = Math.min(...[...recipes.values()].map(({ validDays }) => validDays[1]).filter((last) => last > 0));
-    if (stamp.recipes !== digest || !(age >= 0 && age < shortest - 7)) return null;
+    if (!(age >= 0 && age < shortest - 7)) return { why: 'one of them is about to end' };
     const certificates = new Map<string, PkiCertificate>();
-    for (const [name, recipe] of recipes) certificates.set(name, await readCertificate(options.folder, name, recipe));
-    return { folder: options.folder, certificates, made: false };
+    for (const [name, recipe] of recipes) certificates.set(name, await readCertificate(folder, name, recipe));
+    return { folder, certificates, made: false, replaced: null, revocation: stamp.revocation };
   } catch (error) {
-    if (codeOf(error) === 'ENOENT' || error instanceof SyntaxError) return null;
-    throw error;
+    if (error instanceof SyntaxError) return { why: 'made.json beside them is broken' };
+    if (codeOf(error) !== 'ENOENT') throw error;
+    return { why: await whyIncomplete(options.folder) };
   }
+}
+
+/** Null where nothing is. @throws Failure for a folder that holds something else, which must not be replaced */
+async function whyIncomplete(folder: string): Promise<string | null> {
+  const names = existsSync(folder) ? await readdir(folder) : [];
+  if (names.length === 0) return null;
+  if (names.includes('made.json')) return 'some of them are missing';
+  throw new Failure(`${folder} holds something else than certificates of the lab`, {
+    code: 'lab-pki',
+    hint: 'choose another folder, or empty this one',
+  });
+}
+
+function stampOf(recipes: Recipes): string {
+  return digestOf(...[...recipes].map(([name, recipe]) => `${name} ${JSON.stringify(recipe)}`));
 }
 
 async function readCertificate(folder: string, name: string, recipe: Recipe): Promise<PkiCertificate> {
@@ -105,7 +105,9 @@ async function readCertificate(folder: string, name: string, recipe: Recipe): Pr
   return { name, recipe, ...files, cert, chain, der, key: await readFile(files.keyFile, 'utf8') };
 }
 
-async function makePki(options: PkiOptions, recipes: ReadonlyMap<string, Recipe>, digest: string): Promise<Pki> {
+async function makePki(given: PkiOptions, recipes: Recipes, replaced: string | null): Promise<Pki> {
+  const options = { ...given, revocation: given.revocation ?? usualRevocationUrl };
+  const { folder, revocation } = options;
   const made = new Map<string, Issued | Authority>();
   for (const name of recipes.keys()) {
     await makeCertificate(name, recipes, made, options);
@@ -117,17 +119,20 @@ async function makePki(options: PkiOptions, recipes: ReadonlyMap<string, Recipe>
     if (issued === undefined) continue;
     const { der, cert, key } = issued;
     const chain = chainOf(name, recipes, made);
-    certificates.set(name, { name, recipe, ...filesOf(options.folder, name), der, cert, key, chain });
+    certificates.set(name, { name, recipe, ...filesOf(folder, name), der, cert, key, chain });
   }
-  await writePki(options, certificates, { recipes: digest, madeOn: options.now.toISOString() });
-  return { folder: options.folder, certificates, made: true };
+  const madeOn = options.now.toISOString();
+  await writePki(options, certificates, { version, recipes: stampOf(recipes), madeOn, revocation });
+  return { folder, certificates, made: true, replaced, revocation };
 }
+
+type Making = PkiOptions & { readonly revocation: string };
 
 async function makeCertificate(
   name: string,
-  recipes: ReadonlyMap<string, Recipe>,
+  recipes: Recipes,
   made: Map<string, Issued | Authority>,
-  options: PkiOptions,
+  options: Making,
 ): Promise<Issued | Authority> {
   const known = made.get(name);
   if (known !== undefined) return known;
@@ -138,7 +143,8 @@ async function makeCertificate(
       hint: 'correct the issuer in certs/recipes',
     });
   }
-  const full = certificateRecipe(recipe, options.now);
+  const issuer = recipe.issuer === null ? null : (recipes.get(recipe.issuer) ?? null);
+  const full = certificateRecipe(recipe, issuer, options);
   const issued = await issueFrom(recipe, full, recipes, made, options);
   made.set(name, issued);
   return issued;
@@ -147,9 +153,9 @@ async function makeCertificate(
 async function issueFrom(
   recipe: Recipe,
   full: CertificateRecipe,
-  recipes: ReadonlyMap<string, Recipe>,
+  recipes: Recipes,
   made: Map<string, Issued | Authority>,
-  options: PkiOptions,
+  options: Making,
 ): Promise<Issued | Authority> {
   if (recipe.issuer === null) return createAuthority(full);
   const issuer = await makeCertificate(recipe.issuer, recipes, made, options);
@@ -160,21 +166,6 @@ async function issueFrom(
     });
   }
   return recipe.ca === undefined ? issuer.issue(full) : issuer.subordinate(full);
-}
-
-function certificateRecipe(recipe: Recipe, now: Date): CertificateRecipe {
-  const midnight = Math.floor(now.getTime() / day) * day;
-  const { subject, upn, dnsNames, ipAddresses, sid, ca, validDays } = recipe;
-  return {
-    subject,
-    notBefore: new Date(midnight + validDays[0] * day),
-    notAfter: new Date(midnight + validDays[1] * day),
-    ...(ca === undefined ? { extendedKeyUsage: [recipe.usage === 'server' ? serverAuth : clientAuth] } : { ca }),
-    ...(upn === undefined ? {} : { upn }),
-    ...(dnsNames === undefined ? {} : { dnsNames }),
-    ...(ipAddresses === undefined ? {} : { ipAddresses }),
-    ...(sid === undefined ? {} : { sid }),
-  };
 }
 
 /** Written to a folder beside and moved into place, so that an interrupted start leaves nothing half made. */
@@ -192,11 +183,14 @@ async function writePki(
     await writeFile(files.keyFile, certificate.key, { mode: 0o600 });
   }
   await writeFile(join(fresh, 'made.json'), `${JSON.stringify(stamp)}\n`);
-  await rm(options.folder, { recursive: true, force: true });
+  const old = `${options.folder}.old`;
+  await rm(old, { recursive: true, force: true });
+  if (existsSync(options.folder)) await rename(options.folder, old);
   await rename(fresh, options.folder);
+  await rm(old, { recursive: true, force: true });
 }
 
-function chainOf(name: string, recipes: ReadonlyMap<string, Recipe>, made: ReadonlyMap<string, Issued>): string {
+function chainOf(name: string, recipes: Recipes, made: ReadonlyMap<string, Issued>): string {
   const own = made.get(name)?.cert ?? '';
   const above = recipes.get(name)?.issuer ?? null;
   const rootNext = above === null || recipes.get(above)?.issuer === null;
