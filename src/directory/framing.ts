@@ -1,7 +1,7 @@
 /**
  * Where one LDAPMessage ends and the next begins. Decides nothing about their content. ldapts appends every chunk to what it
- * has (quadratic: a message of 4.6 MB in records of 1 KB blocked the event loop for seconds); here chunks are kept in a
- * list and joined once, when the message is complete.
+ * has (quadratic: a message of 4.6 MB in records of 1 KB blocked the event loop for seconds); here each is copied once, to its place in
+ * the message, as it comes.
  */
 import { readHeader } from './message-shape.ts';
 
@@ -16,48 +16,55 @@ export interface Framer {
 
 /** @param maximum octets of one message */
 export function createFramer(maximum: number): Framer {
-  let chunks: Buffer[] = [];
-  let held = 0;
-  /** Octets of the message in progress, header included; null until its header has been read. */
-  let wanted: number | null = null;
+  /** The start of a message whose length is not known yet: five octets at most. */
+  let head: Buffer = nothing;
+  /** Of its full length, filled so far up to `filled`. */
+  let partial: Buffer | null = null;
+  let filled = 0;
   let overlong = false;
 
   return {
+    get held() {
+      return head.length + filled;
+    },
     get overlong() {
       return overlong;
     },
-    get held() {
-      return held;
-    },
     push(chunk) {
-      chunks.push(chunk);
-      held += chunk.length;
       const messages: Buffer[] = [];
-      while (held > 0) {
-        if (wanted === null) {
-          // A header has six octets at most: joining is cheap until it is known, and not done again afterwards.
-          const bytes = joined(chunks);
-          chunks = [bytes];
-          if (bytes[0] !== 0x30) return null;
-          const header = readHeader(bytes, 0, bytes.length);
-          if (header === null) break;
-          if (header === 'malformed') return null;
-          wanted = header.start + header.length;
-          overlong = wanted > maximum;
-          if (overlong) return null;
+      let rest = chunk;
+      while (rest.length > 0) {
+        if (partial !== null) {
+          const taken = rest.copy(partial, filled);
+          rest = rest.subarray(taken);
+          filled += taken;
+          if (filled < partial.length) break;
+          messages.push(partial);
+          partial = null;
+          filled = 0;
+          continue;
         }
-        if (held < wanted) break;
-        const bytes = joined(chunks);
-        messages.push(bytes.subarray(0, wanted));
-        held -= wanted;
-        chunks = held === 0 ? [] : [bytes.subarray(wanted)];
-        wanted = null;
+        const bytes = head.length === 0 ? rest : Buffer.concat([head, rest]);
+        if (bytes[0] !== 0x30) return null;
+        const header = readHeader(bytes, 0, bytes.length);
+        if (header === 'malformed') return null;
+        head = header === null ? bytes : nothing;
+        if (header === null) break;
+        const wanted = header.start + header.length;
+        overlong = wanted > maximum;
+        if (overlong) return null;
+        if (bytes.length >= wanted) {
+          messages.push(bytes.subarray(0, wanted));
+          rest = bytes.subarray(wanted);
+        } else {
+          // Memory that is announced and never written to is not taken from the system.
+          partial = Buffer.allocUnsafe(wanted);
+          rest = bytes;
+        }
       }
       return messages;
     },
   };
 }
 
-function joined(chunks: readonly Buffer[]): Buffer {
-  return chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks);
-}
+const nothing = Buffer.alloc(0);

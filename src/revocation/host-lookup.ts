@@ -9,7 +9,9 @@ type Answered = (error: NodeJS.ErrnoException | null, addresses: readonly Lookup
 
 /** For `net.connect`. @param resolve as `dns.lookup` with all addresses */
 export function createHostLookup(
-  resolve: (host: string, answered: Answered) => void = (host, answered) => lookup(host, { all: true }, answered),
+  resolve: (host: string, answered: Answered) => void = (host, answered) =>
+    // On an error there is no list, whatever the types say.
+    lookup(host, { all: true }, (error, addresses) => answered(error, error === null ? addresses : [])),
 ): LookupFunction {
   const underWay = new Map<string, Answered[]>();
   return (host, { all = false }, callback) => {

@@ -3,8 +3,8 @@
  * reading as soon as it is too long. Which URL may be asked, and what a redirect means, is decided by `http-fetch.ts`.
  */
 import type { LookupFunction } from 'node:net';
-import { buildConnector, Client, type Dispatcher } from 'undici';
-import { codeOf, reasonOf } from '../base/failure.ts';
+import { buildConnector, Client, errors, type Dispatcher } from 'undici';
+import { reasonOf } from '../base/failure.ts';
 import type { HttpTarget } from './fetch-target.ts';
 import { fieldOf, type HttpHeaders } from './http-freshness.ts';
 import { RetrievalError, type Retrieval } from './retrieval.ts';
@@ -102,8 +102,7 @@ async function wholeBody({ headers, body }: Dispatcher.ResponseData, maximum: nu
 }
 
 function headFailure(host: string, error: unknown): RetrievalError {
-  const code = codeOf(error) ?? '';
-  if (code.startsWith('HPE_') || code === 'UND_ERR_HEADERS_OVERFLOW')
+  if (error instanceof errors.HTTPParserError || error instanceof errors.HeadersOverflowError)
     return new RetrievalError('malformedAnswer', `${host} did not answer with HTTP: ${reasonOf(error)}`);
   return new RetrievalError('unreachable', `${host} gave no answer: ${reasonOf(error)}`);
 }

@@ -1,6 +1,7 @@
 /**
  * CRLs and CA certificates from a directory. Decides which directory is asked, and which of several values is the answer.
  */
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Clock } from '../base/clock.ts';
 import { readAnonymously } from '../directory/anonymous-read.ts';
 import type { ObjectReader } from '../directory/object-read.ts';
@@ -27,7 +28,12 @@ export async function fetchLdap(
   // An authority has many certificates, and any of them may be the one that is wanted; a list it has one of.
   const wantsAll = attribute === 'cACertificate' || attribute === 'crossCertificatePair';
   const bytes = createSharedBytes(maximumBytes);
-  for (const value of wantsAll ? answer.values : answer.values.slice(0, 1)) bytes.add(value);
+  for (const value of wantsAll ? answer.values : answer.values.slice(0, 1))
+    for (let at = 0; at < value.length; at += piece) {
+      // In pieces, with others in between: a large list takes tens of milliseconds to copy.
+      if (at > 0) await nextTurn();
+      bytes.add(value.subarray(at, at + piece));
+    }
   return {
     kind: 'fetched',
     bytes: bytes.finish(),
@@ -36,5 +42,7 @@ export async function fetchLdap(
     maximumAge: null,
   };
 }
+
+const piece = 4 * 1024 * 1024;
 
 const codes = { absent: 'notFound', tooLarge: 'tooLarge', unknown: 'unreachable' } as const;

@@ -39,6 +39,8 @@ export interface ScriptedServer {
   readonly port: number;
   /** Connections taken so far. */
   readonly accepted: number;
+  /** Connections that are open. */
+  readonly open: number;
   readonly binds: number;
   readonly searches: readonly SearchRequest[];
   script: Script;
@@ -47,8 +49,9 @@ export interface ScriptedServer {
 
 export const scriptedDomain = 'DC=lab,DC=example,DC=test';
 
+/** @param tls null: clear text */
 export async function startScriptedLdap(
-  tls: { readonly cert: string; readonly key: string },
+  tls: { readonly cert: string; readonly key: string } | null,
   script: Script = {},
   host = '127.0.0.1',
 ): Promise<ScriptedServer> {
@@ -56,7 +59,7 @@ export async function startScriptedLdap(
   const searches: SearchRequest[] = [];
   let accepted = 0;
   let binds = 0;
-  const server = createServer({ cert: tls.cert, key: tls.key }, (socket) => {
+  const serve = (socket: Socket): void => {
     accepted += 1;
     socket.setNoDelay(true);
     const connection = scripted(socket, accepted);
@@ -88,15 +91,19 @@ export async function startScriptedLdap(
         }
       }
     });
-  });
+  };
+  const server = tls === null ? createPlainServer(serve) : createServer({ cert: tls.cert, key: tls.key }, serve);
   track(server, sockets);
   await listen(server, host);
   const { port } = server.address() as AddressInfo;
   const self: ScriptedServer = {
-    url: `ldaps://${host}:${port}`,
+    url: `${tls === null ? 'ldap' : 'ldaps'}://${host}:${port}`,
     port,
     get accepted() {
       return accepted;
+    },
+    get open() {
+      return sockets.size;
     },
     get binds() {
       return binds;
