@@ -311,7 +311,7 @@ void t.test('revocation: every key has its effect', async (t) => {
       .replace('verifyClientCertificateRevocation: enabled', 'revocationFreshnessTime: 1h\n    urlRetrievalTimeout: 4s')
       .replace('scope: chain', 'scope: leaf')
       .replace('whenUnknown: refuse', 'whenUnknown: acceptStale\n  maximumStale: 2h')
-      .replace('policy: required', 'policy: ifAvailable')
+      .replace('policy: required', 'policy: ifAvailable, ocspSigners: [file:trust/root.pem]')
       .replace('crls: [', 'crls: [file:crls/root.crl, dir:crls, '),
   );
   const { issuers, ...checked } = trust.get('0.0.0.0:443')?.revocation ?? {};
@@ -336,6 +336,7 @@ void t.test('revocation: every key has its effect', async (t) => {
     policy: 'required',
     crls: ['http://crl.example.test/issuing.crl'],
     ocsp: ['http://ocsp.example.test/'],
+    ocspSigners: [],
   });
   t.same(byName, {
     nameKey: nameKey(root.certificate.subject),
@@ -343,6 +344,7 @@ void t.test('revocation: every key has its effect', async (t) => {
     policy: 'ifAvailable',
     crls: [],
     ocsp: [],
+    ocspSigners: [root.certificate],
   });
   const file = (path: string) => pathToFileURL(path).href;
   t.match(revocation, {
@@ -469,6 +471,33 @@ void t.test('certificates: a PKCS#12 is opened before it is needed', (t) => {
   t.equal(openPfx(pfx, '').kind, 'passphrase');
   t.equal(openPfx(pfx.subarray(0, 200), 'open sesame').kind, 'malformed');
   t.end();
+});
+
+void t.test('certificates: an OCSP answer is stapled where the responder may be asked', async (t) => {
+  const { stapling } = await settingsOf(
+    changed('file:tls/web.pem', 'file:tls/stapled.pem').replace('web.key', 'stapled.key'),
+  );
+  t.same([...stapling.keys()], [], 'its host is not allowed');
+  const allowed = (more: string) =>
+    settingsOf(
+      changed('file:tls/web.pem', more.includes('alone') ? 'file:tls/stapled-alone.pem' : 'file:tls/stapled.pem')
+        .replace('web.key', 'stapled.key')
+        .replace('pki.example.test', 'ocsp.example.test')
+        .replace('    dsMapperUsage', `    ${more}dsMapperUsage`),
+    );
+  const good = await allowed('');
+  const question = good.stapling.get('0.0.0.0:443');
+  t.same(question?.responders, ['http://ocsp.example.test/stapled']);
+  t.equal(question?.issuer.der.equals(derOf(world.files.get('trust/ca/issuing.pem'))), true);
+  t.same(good.warnings, []);
+  t.equal((await allowed('disableOcspStapling: true\n    ')).stapling.size, 0);
+  const alone = await allowed('usageCheck: enabled # alone\n    ');
+  t.equal(alone.stapling.size, 0);
+  t.match(alone.warnings, [
+    /disableOcspStapling: nothing is stapled: the certificate of the issuer does not stand below/,
+  ]);
+  const unable = await settingsOf(changed('    dsMapperUsage', '    disableOcspStapling: false\n    dsMapperUsage'));
+  t.match(unable.warnings, [/disableOcspStapling: nothing is stapled: the server certificate names no OCSP responder/]);
 });
 
 void t.test('locations: a rule holds for every spelling of its path, and a looser one only for its own', async (t) => {

@@ -32,6 +32,8 @@ export interface BindingRule {
   readonly issuerList: { readonly store: string; readonly mode: TrustMode; readonly certificates: number } | null;
   /** CA names that clients are sent. */
   readonly issuerHints: number;
+  /** Whether OCSP answers are sent with the server certificate. */
+  readonly ocspStapling: boolean;
   /** Null for http. */
   readonly revocation: RevocationSettings['mode'] | null;
 }
@@ -111,6 +113,7 @@ function bindingRule(binding: BindingSettings, settings: Settings): BindingRule 
     intermediates: trust?.store.intermediates.length ?? 0,
     issuerList: listRule(trust?.store.list ?? null),
     issuerHints: binding.issuerHints?.length ?? 0,
+    ocspStapling: settings.stapling.has(name),
     revocation: trust?.revocation.mode ?? null,
   };
 }
@@ -207,6 +210,7 @@ function bindingLine(rule: BindingRule): string {
       ? []
       : [`store ${rule.issuerList.store} of ${rule.issuerList.certificates}, ${rule.issuerList.mode}`]),
     ...(rule.issuerHints === 0 ? [] : [`clients are sent ${counted(rule.issuerHints, 'CA name')}`]),
+    ...(rule.ocspStapling ? ['OCSP answers are stapled'] : []),
   ].join('; ');
 }
 

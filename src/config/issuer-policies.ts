@@ -7,7 +7,7 @@ import { assertsCa } from '../trust/authority-role.ts';
 import type { Certificate } from '../x509/certificate.ts';
 import { nameKey } from '../x509/name-comparison.ts';
 import { rfc4514Text } from '../x509/name.ts';
-import { readCertificatesBehind } from './certificates.ts';
+import { readCertificates, readCertificatesBehind } from './certificates.ts';
 import { printable, quoted } from './complaint.ts';
 import { sourceUrls } from './crl-sources.ts';
 import type { Reading } from './reading.ts';
@@ -34,8 +34,16 @@ export async function readIssuerPolicies(
   for (const [index, written] of issuers.entries()) {
     const path: Path = ['revocation', 'issuers', index];
     const crls = await sourceUrls(written.crls, maximumCrlSize, [...path, 'crls'], reading);
+    const signers = await readCertificates(written.ocspSigners, [...path, 'ocspSigners'], reading);
+    const ocspSigners = signers.map(({ certificate }) => certificate);
     for (const { text, ...meant } of await meantBy(written, known, path, reading)) {
-      const policy = { ...meant, policy: written.policy, crls, ocsp: [...new Set(written.ocsp.map(({ url }) => url))] };
+      const policy = {
+        ...meant,
+        policy: written.policy,
+        crls,
+        ocsp: [...new Set(written.ocsp.map(({ url }) => url))],
+        ocspSigners,
+      };
       const earlier = policies.find((other) => covers(other.policy, policy));
       if (earlier !== undefined && earlier.index !== index)
         reading.mistake(path, `never holds: revocation.issuers[${earlier.index}] comes first for ${text}`, {

@@ -16,7 +16,7 @@ import { issuerHints } from './issuer-hints.ts';
 import { readParts, type Parts } from './parts.ts';
 import { createReading, type ConfigurationFacilities, type Reading } from './reading.ts';
 import { resolvePath, whyUnreadable } from './references.ts';
-import { readServerCertificate } from './server-certificate.ts';
+import { readServerCertificate, type ShownCertificate } from './server-certificate.ts';
 import { checkLocations } from './location-checks.ts';
 import { readRevocation, type ReadRevocation } from './revocation.ts';
 import { checkRevocation } from './revocation-checks.ts';
@@ -24,6 +24,7 @@ import { locationsBehind, readSites, type SiteDraft } from './sites.ts';
 import { maximumConfigurationBytes, readSource, type Source } from './source.ts';
 import { judgeSettings, knownAuthorities, readTrust } from './trust.ts';
 import { adminSettings, headerNames, limitSettings } from './values.ts';
+import { staplingOf } from './stapling.ts';
 import { checkWeaknesses } from './weaknesses.ts';
 
 export interface Loaded {
@@ -79,7 +80,7 @@ async function settingsOf(reading: Reading): Promise<Omit<Settings, 'warnings'> 
   if (!written.broken.has('revocation')) checkRevocation(written.revocation, bindings, asks, reading);
   const revocation = await readRevocation(written, knownAuthorities(stores.values()), reading);
   const trust = trustOf(written.trust, bindings, stores, revocation);
-  const certificates = new Map<BindingDraft, BindingSettings['certificate']>();
+  const certificates = new Map<BindingDraft, ShownCertificate | null>();
   for (const draft of bindings) {
     const { certificate } = draft.written;
     const shown =
@@ -94,10 +95,18 @@ async function settingsOf(reading: Reading): Promise<Omit<Settings, 'warnings'> 
     outcomes: written.mapping.outcomes,
     bindings: bindings.map((draft) => {
       const shown = certificates.get(draft) ?? null;
-      return bindingSettings(draft, mode(draft), shown, trust.get(draft.name), reading);
+      checkPfx(draft, shown, asks(draft), reading);
+      return bindingSettings(draft, mode(draft), shown?.settings ?? null, trust.get(draft.name), reading);
     }),
     trust,
     revocation: revocation.sources,
+    stapling: new Map(
+      bindings.flatMap((draft) => {
+        const shown = certificates.get(draft)?.chain ?? [];
+        const question = shown.length === 0 ? null : staplingOf(draft, shown, revocation.sources.hosts, reading);
+        return question === null ? [] : [[draft.name, question] as const];
+      }),
+    ),
     sites: sites.map(({ settings }) => settings),
     directory: sites.some(maps) ? directory : null,
     mapping: mappingSettings(written),
@@ -166,6 +175,15 @@ function checkTogether(
 
 function maps(site: SiteDraft): boolean {
   return site.settings.locations.some(({ clientCertificateMapping }) => clientCertificateMapping);
+}
+
+/** Node hands the names of CAs in a PKCS#12 to OpenSSL as those that clients are sent, and has no means against it. */
+function checkPfx({ path }: BindingDraft, shown: ShownCertificate | null, asks: boolean, reading: Reading): void {
+  if (!asks || shown === null || !('pfx' in shown.settings) || shown.chain.length < 2) return;
+  reading.warn(
+    [...path, 'certificate', 'pfx'],
+    'holds CA certificates: their names are sent to clients whatever sendTrustedIssuerList says, and some then hide their own; write `cert` and `key` instead',
+  );
 }
 
 function bindingSettings(

@@ -5,7 +5,7 @@
 import { z } from 'zod';
 import { crlSource, responderUrl } from './crl-sources.ts';
 import { group, maybe, standard } from './keys.ts';
-import { fileReference } from './references.ts';
+import { certificatesReference, fileReference } from './references.ts';
 import { sourceHost } from './source-hosts.ts';
 import { choice, duration, orNull, size, text, type Scalar } from './scalars.ts';
 
@@ -26,6 +26,10 @@ export const issuerPolicy = group(
     ),
     crls: z.array(crlSource).prefault([]).describe('its CRLs, beside those that certificates name'),
     ocsp: z.array(responderUrl).prefault([]).describe('its OCSP responders, beside those that certificates name'),
+    ocspSigners: z
+      .array(certificatesReference)
+      .prefault([])
+      .describe('certificates that may sign OCSP answers about what it issued, whoever issued them'),
   },
   'what holds for the certificates of one issuer',
 );

@@ -16,7 +16,11 @@ import type { Language } from './schema.ts';
 import type { Path } from './source.ts';
 
 type Written = NonNullable<Language['bindings'][number]['certificate']>;
-type Shown = NonNullable<BindingSettings['certificate']>;
+export interface ShownCertificate {
+  readonly settings: NonNullable<BindingSettings['certificate']>;
+  /** DER: the certificate, then what is shown above it as far as it is known. */
+  readonly chain: readonly Buffer[];
+}
 
 /** @returns null after a complaint */
 export async function readServerCertificate(
@@ -24,7 +28,7 @@ export async function readServerCertificate(
   endpoint: Endpoint,
   path: Path,
   reading: Reading,
-): Promise<Shown | null> {
+): Promise<ShownCertificate | null> {
   const { cert, key, pfx } = written;
   if (pfx !== undefined && (cert !== undefined || key !== undefined)) {
     reading.mistake([...path, 'pfx'], 'stands beside `cert` or `key`', {
@@ -55,7 +59,7 @@ async function readPair(
   endpoint: Endpoint,
   path: Path,
   reading: Reading,
-): Promise<Shown | null> {
+): Promise<ShownCertificate | null> {
   const before = reading.mistakes.length;
   const certPath = [...path, 'cert'];
   const chain = await readChain(cert, certPath, reading);
@@ -75,8 +79,11 @@ async function readPair(
   const [leaf] = chain;
   if (leaf !== undefined) warnOfCertificate(leaf, endpoint, certPath, reading);
   return {
-    cert: chain.map((certificate) => pemText(certificate.raw)).join(''),
-    key: key.export({ type: 'pkcs8', format: 'pem' }),
+    settings: {
+      cert: chain.map((certificate) => pemText(certificate.raw)).join(''),
+      key: key.export({ type: 'pkcs8', format: 'pem' }),
+    },
+    chain: chain.map(({ raw }) => raw),
   };
 }
 
@@ -141,7 +148,7 @@ async function readPfx(
   endpoint: Endpoint,
   path: Path,
   reading: Reading,
-): Promise<Shown | null> {
+): Promise<ShownCertificate | null> {
   const own = [...path, 'pfx'];
   const pfx = await readKeyBytes(reference, own, reading);
   const passphrase =
@@ -157,7 +164,8 @@ async function readPfx(
     return null;
   }
   warnOfCertificate(new X509Certificate(opened.certificate), endpoint, own, reading);
-  return { pfx, passphrase };
+  const { certificate, issuer } = opened;
+  return { settings: { pfx, passphrase }, chain: issuer === null ? [certificate] : [certificate, issuer] };
 }
 
 function warnOfCertificate(leaf: X509Certificate, endpoint: Endpoint, path: Path, reading: Reading): void {

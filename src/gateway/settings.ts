@@ -9,7 +9,7 @@ import type { DialectName, HeaderNames, UpstreamSettings } from '../forward/forw
 import type { AccessRule } from '../iis/access-flags.ts';
 import type { Outcomes } from '../iis/verdict-table.ts';
 import type { MappingSettings } from '../mapping/mapper-contract.ts';
-import type { RevocationSettings } from '../revocation/revocation-contract.ts';
+import type { OcspQuestion, RevocationSettings } from '../revocation/revocation-contract.ts';
 import type { BindingSettings, ConnectionLimits } from '../tls/binding.ts';
 import type { JudgeSettings, TrustStore } from '../trust/judgement.ts';
 
@@ -105,6 +105,8 @@ export interface Settings {
   /** By binding name; every https binding has one. */
   readonly trust: ReadonlyMap<string, BindingTrust>;
   readonly revocation: RevocationSourceSettings;
+  /** By binding name: what is asked about its server certificate, for the answer to be stapled; others staple nothing. */
+  readonly stapling: ReadonlyMap<string, OcspQuestion>;
   readonly sites: readonly SiteSettings[];
   /** Null when no location maps. */
   readonly directory: DirectorySettings | null;

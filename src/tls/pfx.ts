@@ -5,7 +5,13 @@
 import { createSecureContext } from 'node:tls';
 
 export type PfxResult =
-  | { readonly kind: 'opened'; /** DER of the certificate that belongs to the key. */ readonly certificate: Buffer }
+  | {
+      readonly kind: 'opened';
+      /** DER of the certificate that belongs to the key. */
+      readonly certificate: Buffer;
+      /** DER of its issuer's certificate; null when the file does not hold it. */
+      readonly issuer: Buffer | null;
+    }
   /** `passphrase`: wrong or missing; `malformed`: no PKCS#12, or without key or certificate. */
   | { readonly kind: 'passphrase' | 'malformed'; readonly reason: string };
 
@@ -15,7 +21,7 @@ export function openPfx(pfx: Buffer, passphrase: string): PfxResult {
     const { context } = createSecureContext({ pfx, passphrase }) as { readonly context: NativeContext };
     const certificate = context.getCertificate();
     if (certificate === null) return { kind: 'malformed', reason: 'it holds no certificate' };
-    return { kind: 'opened', certificate };
+    return { kind: 'opened', certificate, issuer: context.getIssuer() ?? null };
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     if (/mac verify failure|bad decrypt/i.test(reason))
@@ -28,4 +34,5 @@ export function openPfx(pfx: Buffer, passphrase: string): PfxResult {
 /** What Node's own tests call on a context; not in its documentation. */
 interface NativeContext {
   getCertificate(): Buffer | null;
+  getIssuer(): Buffer | null | undefined;
 }

@@ -48,6 +48,11 @@ async function makeFiles(): Promise<Map<string, Buffer | string>> {
   const issuing = await root.subordinate({ subject: 'O=Lab,CN=Issuing' });
   const server = { dnsNames: ['www.example.test'], extendedKeyUsage: [serverAuth] };
   const web = await issuing.issue({ subject: 'CN=www.example.test', ...server });
+  const stapled = await issuing.issue({
+    subject: 'CN=www.example.test',
+    ...server,
+    authorityInfoAccess: { ocsp: 'http://ocsp.example.test/stapled', caIssuers: 'http://pki.example.test/ca.crt' },
+  });
   const other = await issuing.issue({ subject: 'CN=other.example.test', ...server });
   const expired = await issuing.issue({ subject: 'CN=old', ...server, notAfter: new Date('2025-06-01T00:00:00Z') });
   const future = await issuing.issue({ subject: 'CN=new', ...server, notBefore: new Date('2027-01-01T00:00:00Z') });
@@ -67,6 +72,9 @@ async function makeFiles(): Promise<Map<string, Buffer | string>> {
       'tls/encrypted.key',
       key.export({ type: 'pkcs8', format: 'pem', cipher: 'aes-256-cbc', passphrase: 'open sesame' }),
     ],
+    ['tls/stapled.pem', stapled.cert + issuing.cert],
+    ['tls/stapled-alone.pem', stapled.cert],
+    ['tls/stapled.key', stapled.key],
     ['tls/reversed.pem', issuing.cert + web.cert],
     ['tls/other.key', other.key],
     ['tls/expired.pem', expired.cert],
@@ -76,6 +84,7 @@ async function makeFiles(): Promise<Map<string, Buffer | string>> {
     ['tls/garbage.key', 'not a key\n'],
     ['tls/denied.key', '!EACCES'],
     ['tls/web.pfx', readFileSync(new URL('../cases/config/.files/web.pfx', import.meta.url))],
+    ['tls/web-with-ca.pfx', readFileSync(new URL('../cases/config/.files/web-with-ca.pfx', import.meta.url))],
     ['tls/garbage.pfx', 'not a pfx'],
     ['trust/root.pem', root.cert],
     ['trust/expired.pem', expiredRoot.cert],
