@@ -175,7 +175,10 @@ await t.test('whoever is revoked is refused, whatever else is unknown', async (t
 
 await t.test('unknown is refused, with every reason', async (t) => {
   const answer = await ask({ crl: scripted('crl', [unknown, good]) }).answer;
-  if (answer.kind !== 'refused') return t.fail('refused');
+  if (answer.kind !== 'refused') {
+    t.fail('refused');
+    return;
+  }
   t.equal(answer.verdict.code, 'revocationUnknown');
   t.match(
     answer.verdict.detail,

@@ -112,7 +112,7 @@ async function walk(
   const presented = demand({ rule, shown: looksAtCertificates(rule) || question.offline ? shown : null }, recorder);
   if (isVerdict(presented)) return presented;
   if (!question.offline) return decide(presented, { connection: null, ...unwatched }, setup, recorder);
-  const trusted = judge(presented, setup, setup.clock.now(), recorder);
+  const trusted = await judge(presented, setup, setup.clock.now(), recorder);
   return isVerdict(trusted) ? trusted : verdict('trusted', 'the chain is good; no directory was asked (offline)');
 }
 

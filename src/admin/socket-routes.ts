@@ -60,7 +60,7 @@ export function addSocketRoutes(app: FastifyInstance, gateway: Gateway): void {
     labOnly: setup.settings.labOnly,
     addresses: gateway.addresses(),
     connections: gateway.connectionCount(),
-    caches: { mapping: setup.mapper?.size ?? 0, certificates: setup.judge.size },
+    caches: { mapping: setup.mapper?.size ?? 0, certificates: setup.chains.size },
     directory: (await setup.directory?.health()) ?? [],
   }));
 

@@ -5,7 +5,6 @@ import { isoText } from '../base/clock.ts';
 import type { Verdict } from '../base/verdict.ts';
 import { thumbprintOf } from '../base/bytes.ts';
 import { answerOf } from '../iis/verdict-table.ts';
-import type { BindingSettings } from '../tls/binding.ts';
 import type { Exchange } from './exchange.ts';
 import type { Setup } from './setup.ts';
 
@@ -37,15 +36,22 @@ export function recordOf(exchange: Exchange, ending: Verdict, setup: Setup): Rea
     account: names ? (account?.name ?? null) : null,
     sid: names ? (account?.sid ?? null) : null,
     thumbprint: thumbprint(exchange),
-    revocation: connection.presented === null ? null : revocationMode(connection.binding, setup),
+    revocation: connection.presented === null ? null : revocationOf(exchange, ending, setup),
     cache: exchange.cache,
     ms: exchange.timings(),
   };
 }
 
-function revocationMode({ name }: BindingSettings, { settings }: Setup): string | null {
-  return settings.trust.get(name)?.revocation.mode ?? null;
+/** The least certain of what is known about the chain; null where the request did not get that far. */
+function revocationOf({ outgoing, connection }: Exchange, { code }: Verdict, { settings }: Setup): string | null {
+  if (settings.trust.get(connection.binding.name)?.revocation.mode === 'disabled') return 'disabled';
+  if (code === 'certificateRevoked') return 'revoked';
+  if (code === 'revocationUnknown') return 'unknown';
+  const evidence = outgoing?.authorised.mapped.trusted.evidence ?? [];
+  return certainties.find((status) => evidence.some((each) => each.status === status)) ?? null;
 }
+
+const certainties = ['unknown', 'notChecked', 'good'] as const;
 
 /** Neither the query nor the authority of an absolute form: both may hold secrets. */
 function pathOnly(url: string): string {

@@ -50,7 +50,7 @@ export async function decide(presented: Presented, way: Way, setup: Setup, steps
     return earned;
   }
 
-  const trusted = judge(presented, setup, now, steps);
+  const trusted = await judge(presented, setup, now, steps);
   way.mark('judge');
   if (isVerdict(trusted)) return trusted;
 
@@ -99,12 +99,17 @@ export function demand(presented: Presented, steps: Steps): Presented | Verdict 
   return refused;
 }
 
-/** Whether the chain that was shown is good; explain stops here when it may not ask a directory. */
-export function judge(presented: Presented, setup: Setup, now: Instant, steps: Steps): Trusted | Verdict {
+/** Whether the chain that was shown is good and nobody on it is revoked; explain stops here when it may not ask a directory. */
+export async function judge(
+  presented: Presented,
+  setup: Setup,
+  now: Instant,
+  steps: Steps,
+): Promise<Trusted | Verdict> {
   const { shown, rule } = presented;
-  if (shown === null) return { presented, path: null };
-  const path = setup.judge.judge(shown, trustOf(rule.binding, setup), now, steps);
-  return isVerdict(path) ? path : { presented, path };
+  if (shown === null) return { presented, path: null, evidence: [], until: now };
+  const judged = await setup.judge.judge(shown, trustOf(rule.binding, setup), now, steps);
+  return isVerdict(judged) ? judged : { presented, ...judged };
 }
 
 async function map(trusted: Trusted, way: Way, setup: Setup, now: Instant, steps: Steps): Promise<Mapped | Verdict> {

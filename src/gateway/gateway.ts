@@ -4,6 +4,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import { setTimeout } from 'node:timers/promises';
+import type { Millis } from '../base/brand.ts';
 import type { Clock } from '../base/clock.ts';
 import { systemClock } from '../base/clock.ts';
 import { reasonOf } from '../base/failure.ts';
@@ -56,6 +57,9 @@ export interface Gateway {
   close(): Promise<void>;
 }
 
+/** How long the start waits for lists of the configuration that are far away; they are waited for further by whoever needs them. */
+const startTimeout = 5000 as Millis;
+
 export const systemFacilities: GatewayFacilities = { clock: systemClock, random: Math.random };
 
 /** @throws Failure when a port, a log file or a key cannot be used; nothing stays open then */
@@ -72,10 +76,16 @@ export async function startGateway(
     logLinesDropped: () => log.dropped,
     generation: () => setup.generation,
     mappingCacheEntries: () => setup.mapper?.size ?? 0,
-    certificateCacheEntries: () => setup.judge.size,
+    certificateCacheEntries: () => setup.chains.size,
     upstreamBusy: () => [...setup.upstreams()].reduce((sum, upstream) => sum + upstream.stats.busy, 0),
+    revocationSources: () => setup.revocation.states(),
+    now: () => facilities.clock.now(),
   });
-  const setup = await createSetupOr(() => log.close(), settings, { ...facilities, metrics });
+  const setup = await createSetupOr(() => log.close(), settings, {
+    ...facilities,
+    metrics,
+    report: (record) => log.write(record),
+  });
   const bindingFor = (connection: Connection, host: string): BindingSettings | null =>
     front?.bindingFor(host, connection.localAddress, connection.localPort) ?? null;
   const nextId = requestIds();
@@ -108,6 +118,7 @@ export async function startGateway(
 
   let app: App | null = null;
   try {
+    await setup.revocation.start(startTimeout);
     app = await createApp(serve);
     front = await startFront({
       bindings: settings.bindings,
@@ -127,6 +138,7 @@ export async function startGateway(
   }
   const [opened, application] = [front, app];
   const recheck = startRecheck(opened, () => setup);
+  setup.revocation.onTaken(() => void recheck.run());
   let closing: Promise<void> | null = null;
   return {
     setup,

@@ -2,8 +2,8 @@
  * What a connection has earned, so that kept connections need no work per request.
  *
  * Key: the connection, its setup's generation, the location. Holds: the finished `Outgoing`. Ends: with the connection, a
- * new setup, what the client presents anew, the recheck interval, the end of any certificate in the chain, the account's own
- * expiry, and the location's `maximumAge` since the account was read. Refusals are never remembered here.
+ * new setup, what the client presents anew, the recheck interval, the end of any certificate in the chain and of what is known about
+ * its revocation, the account's own expiry, and the location's `maximumAge` since the account was read. Refusals are never remembered here.
  */
 import type { Instant } from '../base/brand.ts';
 import type { Connection } from '../tls/connection.ts';
@@ -64,6 +64,7 @@ function endOf(outgoing: Outgoing, setup: Setup, now: Instant): number {
   return Math.min(
     now + setup.settings.limits.recheck,
     trusted.path?.validUntil ?? Infinity,
+    trusted.path === null ? Infinity : trusted.until,
     account?.expires ?? Infinity,
     account === undefined || maximumAge === null ? Infinity : account.readAt + maximumAge,
   );

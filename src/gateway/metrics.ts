@@ -5,6 +5,7 @@
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
 import type { VerdictCode } from '../base/verdict.ts';
 import { verdictCodes } from '../base/verdict.ts';
+import type { Evidence, SourceState } from '../revocation/revocation-contract.ts';
 import type { CacheOutcome } from '../mapping/mapper-contract.ts';
 
 export const stages = ['rule', 'present', 'judge', 'map', 'dress', 'forward'] as const;
@@ -18,6 +19,10 @@ export interface Metrics {
   /** `connection`: the connection itself remembered. */
   countMapping(outcome: CacheOutcome | 'connection'): void;
   countConnection(event: ConnectionEvent): void;
+  /** One certificate whose revocation was looked at. */
+  countRevocationCheck(method: Evidence['method'], status: Evidence['status']): void;
+  /** One attempt to fetch revocation data. */
+  countRevocationFetch(kind: SourceState['kind'], result: FetchResult): void;
   /** Prometheus text format 0.0.4. */
   text(): Promise<string>;
   readonly contentType: string;
@@ -25,6 +30,9 @@ export interface Metrics {
 
 const connectionEvents = ['accepted', 'refused', 'tlsError', 'renegotiated', 'ended'] as const;
 export type ConnectionEvent = (typeof connectionEvents)[number];
+
+const fetchResults = ['fetched', 'notModified', 'failed'] as const;
+export type FetchResult = (typeof fetchResults)[number];
 
 const cacheOutcomes: readonly (CacheOutcome | 'connection')[] = [
   'connection',
@@ -45,6 +53,9 @@ export interface Gauges {
   readonly mappingCacheEntries: () => number;
   readonly certificateCacheEntries: () => number;
   readonly upstreamBusy: () => number;
+  readonly revocationSources: () => readonly SourceState[];
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
 }
 
 /** For commands that serve nobody. */
@@ -56,6 +67,8 @@ export const silentGauges: Gauges = {
   mappingCacheEntries: () => 0,
   certificateCacheEntries: () => 0,
   upstreamBusy: () => 0,
+  revocationSources: () => [],
+  now: () => 0,
 };
 
 export function createMetrics(gauges: Gauges): Metrics {
@@ -102,6 +115,20 @@ export function createMetrics(gauges: Gauges): Metrics {
     }),
     connectionEvents,
   );
+  const checks = new Counter({
+    name: 'dsmapper_revocation_checks_total',
+    help: 'Certificates whose revocation was looked at, by what decided and how',
+    labelNames: ['method', 'status'],
+    registers,
+  });
+  const fetches = new Counter({
+    name: 'dsmapper_revocation_fetch_total',
+    help: 'Attempts to fetch revocation data',
+    labelNames: ['kind', 'result'],
+    registers,
+  });
+  for (const kind of ['crl', 'ocsp']) for (const result of fetchResults) fetches.inc({ kind, result }, 0);
+  addSourceGauges(registers, gauges);
   gauge(registers, 'dsmapper_connections', 'Client connections open now', gauges.connections);
   gauge(registers, 'dsmapper_requests_in_flight', 'Requests without an answer yet', gauges.requestsInFlight);
   gauge(registers, 'dsmapper_log_lines_dropped', 'Request lines that never reached the log', gauges.logLinesDropped);
@@ -120,9 +147,38 @@ export function createMetrics(gauges: Gauges): Metrics {
     countSearch: () => searches.inc(),
     countMapping: (outcome) => mappings.get(outcome)?.inc(),
     countConnection: (event) => connections.get(event)?.inc(),
+    countRevocationCheck: (method, status) => checks.inc({ method, status }),
+    countRevocationFetch: (kind, result) => fetches.inc({ kind, result }),
     text: () => registry.metrics(),
     contentType: registry.contentType,
   };
+}
+
+/** One series for each source that is known now; those that went leave with it. */
+function addSourceGauges(registers: Registry[], { revocationSources, now }: Gauges): void {
+  const add = (name: string, help: string, valueOf: (state: SourceState) => number | null) => {
+    const series = new Gauge({
+      name: `dsmapper_revocation_source_${name}`,
+      help,
+      labelNames: ['source', 'kind'],
+      registers: [],
+      collect() {
+        this.reset();
+        for (const state of revocationSources()) {
+          const value = valueOf(state);
+          if (value !== null) this.set({ source: state.source, kind: state.kind }, value);
+        }
+      },
+    });
+    for (const registry of registers) registry.registerMetric(series);
+  };
+  const seconds = (instant: number | null) => (instant === null ? null : instant / 1000);
+  add('age_seconds', 'Time since what is held was issued', ({ thisUpdate }) =>
+    thisUpdate === null ? null : (now() - thisUpdate) / 1000,
+  );
+  add('next_update_seconds', 'Unix time at which what is held ends', ({ nextUpdate }) => seconds(nextUpdate));
+  add('entries', 'Entries of the list that is held', ({ entries }) => entries);
+  add('last_error', '1 while the last attempt failed, else 0', ({ lastError }) => (lastError === null ? 0 : 1));
 }
 
 /** One child per label value, looked up once; they start at 0 so that every series exists from the first scrape on. */

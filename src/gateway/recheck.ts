@@ -1,9 +1,10 @@
 /**
  * Live connections are judged, mapped and authorised again every `recheck`: one whose identity no longer holds is ended, also in
- * the middle of a stream. Not knowing ends nothing before its time: what a silent directory means for the next request is the mapper's
- * decision (stale, then unknown).
+ * the middle of a stream. Not knowing ends nothing before its time: what a silent directory or revocation server means for the next
+ * request is decided when it comes.
  */
 import { noSteps } from '../base/steps.ts';
+import type { VerdictCode } from '../base/verdict.ts';
 import type { Connection } from '../tls/connection.ts';
 import type { Front } from '../tls/front.ts';
 import { unwatched } from './exchange.ts';
@@ -54,6 +55,9 @@ async function round(front: Pick<Front, 'connections'>, setup: Setup): Promise<n
   return ended;
 }
 
+/** What was not found out, and may be in the next round. */
+const unknowns: ReadonlySet<VerdictCode> = new Set(['directoryUnavailable', 'revocationUnknown']);
+
 /** What cannot be said now stays in the connection's memory, out of date, and is asked again in the next round. */
 async function stillGood(connection: Connection, setup: Setup): Promise<boolean> {
   const earned = earnedBy(connection);
@@ -62,7 +66,7 @@ async function stillGood(connection: Connection, setup: Setup): Promise<boolean>
     for (const { authorised } of earned) {
       const { presented } = authorised.mapped.trusted;
       const again = await decide(presented, { connection, ...unwatched }, setup, noSteps);
-      if (isVerdict(again) && again.code !== 'directoryUnavailable') return false;
+      if (isVerdict(again) && !unknowns.has(again.code)) return false;
     }
     return true;
   } catch {

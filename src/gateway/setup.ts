@@ -9,10 +9,14 @@ import { createSanitizer, type Sanitizer } from '../forward/sanitize.ts';
 import { createUpstream, type Upstream } from '../forward/upstream.ts';
 import type { Mapper } from '../mapping/mapper-contract.ts';
 import { createMapper } from '../mapping/mapper.ts';
+import type { ChainJudge } from './chain-judge.ts';
+import { createChainJudge } from './chain-judge.ts';
 import type { Judge } from './judge.ts';
 import { createJudge } from './judge.ts';
 import type { Metrics } from './metrics.ts';
 import type { BindingSettings } from '../tls/binding.ts';
+import type { RevocationSetup } from './revocation-setup.ts';
+import { createRevocationSetup } from './revocation-setup.ts';
 import type { BindingTrust, LocationSettings, Settings } from './settings.ts';
 import type { SiteIndex } from './site-index.ts';
 import { createSiteIndex } from './site-index.ts';
@@ -22,6 +26,9 @@ export interface Setup {
   readonly settings: Settings;
   readonly clock: Clock;
   readonly sites: SiteIndex;
+  /** The certificate cache. */
+  readonly chains: ChainJudge;
+  readonly revocation: RevocationSetup;
   readonly judge: Judge;
   /** Null when no location maps. */
   readonly mapper: Mapper | null;
@@ -36,18 +43,22 @@ export interface SetupFacilities {
   readonly clock: Clock;
   readonly random: () => number;
   readonly metrics: Metrics;
+  /** Takes what the log should tell beside requests. */
+  readonly report?: (record: Readonly<Record<string, unknown>>) => void;
   /** Stands in for the real directory in tests. */
   readonly directory?: Directory;
 }
 
 export function createSetup(settings: Settings, generation: number, facilities: SetupFacilities): Setup {
-  const { clock, random, metrics } = facilities;
-  const directory =
-    facilities.directory ??
-    (settings.directory === null
+  const { clock, random, metrics, report = () => {} } = facilities;
+  const forest =
+    settings.directory === null || facilities.directory !== undefined
       ? null
-      : createDirectory(settings.directory, { clock, random, onSearch: () => metrics.countSearch() }));
+      : createDirectory(settings.directory, { clock, random, onSearch: () => metrics.countSearch() });
+  const directory = facilities.directory ?? forest;
   const mapper = directory === null ? null : createMapper({ directory, settings: settings.mapping, clock });
+  const chains = createChainJudge(settings.limits.maximumCertificates);
+  const revocation = createRevocationSetup(settings, { clock, random, metrics, directory: forest, report });
   const upstreams = new Map<string, Upstream>();
   for (const { upstream } of settings.sites.flatMap((site) => site.locations)) {
     const key = JSON.stringify(upstream);
@@ -63,7 +74,9 @@ export function createSetup(settings: Settings, generation: number, facilities: 
     settings,
     clock,
     sites: createSiteIndex(settings.sites),
-    judge: createJudge(settings.limits.maximumCertificates),
+    chains,
+    revocation,
+    judge: createJudge(chains, revocation.engine, revocation.issuers),
     mapper,
     directory,
     sanitizer: createSanitizer({ names: settings.identityHeaders }),
@@ -75,6 +88,7 @@ export function createSetup(settings: Settings, generation: number, facilities: 
     upstreams: () => upstreams.values(),
     async close() {
       await Promise.all([...upstreams.values()].map((upstream) => upstream.close()));
+      await revocation.close();
       await directory?.close();
     },
   };

@@ -2,9 +2,11 @@
  * The values a request turns into on its way, in order. Each holds the one before it, so that no step can be called
  * without its predecessor's result; each step may yield a `Verdict` instead, which ends the way.
  */
+import type { Instant } from '../base/brand.ts';
 import type { Verdict } from '../base/verdict.ts';
 import type { FlatHeaders } from '../forward/forward-contract.ts';
 import type { MappedIdentity } from '../mapping/mapper-contract.ts';
+import type { Evidence } from '../revocation/revocation-contract.ts';
 import type { BindingSettings } from '../tls/binding.ts';
 import type { Presented as PresentedChain } from '../tls/connection.ts';
 import type { TrustedPath } from '../trust/judgement.ts';
@@ -31,6 +33,10 @@ export interface Trusted {
   readonly presented: Presented;
   /** Null when nothing was shown and nothing is demanded. */
   readonly path: TrustedPath | null;
+  /** What is known about revocation, one for each certificate that was looked at. */
+  readonly evidence: readonly Evidence[];
+  /** From here on revocation must be asked about again; means nothing without a path. */
+  readonly until: Instant;
 }
 
 export interface Mapped {

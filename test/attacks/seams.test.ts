@@ -26,7 +26,7 @@ await t.test(
       t.match(full, { status: 200, resumed: false });
       const resumed = await payroll(to, 'alice', version, full.session);
       t.match(resumed, { status: 200, resumed: true }, version);
-      to.gateway.setup.judge.clear();
+      to.gateway.setup.chains.clear();
       t.match(await payroll(to, 'alice', version, full.session), { status: 403, resumed: true }, 'nothing is made up');
     }
   },

@@ -1,0 +1,153 @@
+/**
+ * Everything of a setup that knows about revocation: what fetches, what holds lists and OCSP answers, and what decides. Owns them all,
+ * and with them the thread that reads lists.
+ */
+import { randomBytes } from 'node:crypto';
+import type { Millis } from '../base/brand.ts';
+import { isoText, type Clock } from '../base/clock.ts';
+import type { ObjectReader } from '../directory/object-read.ts';
+import { createCrlMethod } from '../revocation/crl-method.ts';
+import { createCrlStore, type CrlChange } from '../revocation/crl-store.ts';
+import { createFetcher } from '../revocation/fetcher.ts';
+import { createIssuerFetch, type IssuerFetch } from '../revocation/issuer-fetch.ts';
+import { createOcspCache } from '../revocation/ocsp-cache.ts';
+import { createOcspMethod } from '../revocation/ocsp-method.ts';
+import type { CrlSigners, Fetcher, Refreshed, SourceState } from '../revocation/revocation-contract.ts';
+import { createRevocation, type Revocation } from '../revocation/revocation.ts';
+import { createIssuerIndex } from '../trust/issuer-index.ts';
+import { rfc4514Text } from '../x509/name.ts';
+import type { Metrics } from './metrics.ts';
+import type { Settings } from './settings.ts';
+
+export interface RevocationSetup {
+  readonly engine: Revocation;
+  /** Null unless the configuration wants issuers fetched. */
+  readonly issuers: IssuerFetch | null;
+  readonly fetcher: Fetcher;
+  /** Takes over what is on disk and reads the lists that the configuration names; waits `timeout` for those that are far away. */
+  start(timeout: Millis): Promise<void>;
+  /** Every source that was ever asked. */
+  states(): readonly SourceState[];
+  /** An operator's order: asks now, and may take an older list than the one held. */
+  refresh(source: string, allowOlder: boolean): Promise<Refreshed>;
+  /** `listener` is told whenever a list came into use. */
+  onTaken(listener: () => void): void;
+  close(): Promise<void>;
+}
+
+export interface RevocationFacilities {
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly metrics: Metrics;
+  readonly directory: ObjectReader | null;
+  /** What becomes of each source, for the log. */
+  readonly report: (record: Readonly<Record<string, unknown>>) => void;
+}
+
+/** How long an operator waits for what was ordered. */
+const orderTimeout = 60_000 as Millis;
+
+export function createRevocationSetup(settings: Settings, facilities: RevocationFacilities): RevocationSetup {
+  const { clock, random, metrics, directory, report } = facilities;
+  const { hosts, cacheDirectory, maximumCrlBytes, aia } = settings.revocation;
+  const configured = configuredSources(settings);
+  const files = configured.filter((source) => source.startsWith('file:'));
+  const fetcher = createFetcher({ allowedHosts: hosts, files, directory }, clock);
+  const listeners = new Set<() => void>();
+  const crls = createCrlStore({
+    fetcher: counted(fetcher, 'crl', metrics),
+    clock,
+    random,
+    cacheDirectory,
+    maximumBytes: maximumCrlBytes,
+    onChange(change) {
+      if (change.kind === 'taken') for (const listener of listeners) listener();
+      report(recordOf(change, clock));
+    },
+  });
+  const ocsp = createOcspCache({ fetcher: counted(fetcher, 'ocsp', metrics), clock, random, randomBytes });
+  const crl = createCrlMethod({ store: crls, clock, configured: settings.revocation.crls });
+  const engine = createRevocation({
+    clock,
+    crl,
+    ocsp: createOcspMethod(ocsp, crl),
+    onChecked: (method, status) => metrics.countRevocationCheck(method, status),
+  });
+  const signers = signersOf(settings);
+  const rules = loosestRules(settings);
+
+  return {
+    engine,
+    issuers: aia ? createIssuerFetch({ fetcher, clock }) : null,
+    fetcher,
+    async start(timeout) {
+      if (![...settings.trust.values()].some(({ revocation }) => revocation.mode !== 'disabled')) return;
+      await crls.restore(signers, rules);
+      await Promise.all(configured.map((source) => crls.refresh(source, signers, { timeout, ...rules })));
+    },
+    states: () => [...crls.states(), ...ocsp.states()],
+    refresh: (source, allowOlder) =>
+      crls.refresh(source, signers, { timeout: orderTimeout, ...rules, allowOlder, force: true }),
+    onTaken: (listener) => void listeners.add(listener),
+    async close() {
+      await Promise.all([crls.close(), ocsp.close()]);
+      await fetcher.close();
+    },
+  };
+}
+
+/** Lists of the configuration, for all issuers and for single ones. */
+function configuredSources({ revocation, trust }: Settings): readonly string[] {
+  const policies = [...trust.values()].flatMap((each) => each.revocation.issuers);
+  return [...new Set([...revocation.crls, ...policies.flatMap(({ crls }) => crls)])];
+}
+
+/** The CAs that the configuration knows: who signs a list that was not fetched for anybody's certificate. */
+function signersOf({ trust }: Settings): CrlSigners {
+  const indexes = [...new Set([...trust.values()].map(({ store }) => store))].map(({ anchors, intermediates }) =>
+    createIssuerIndex([...anchors, ...intermediates]),
+  );
+  return ({ issuer, authorityKeyIdentifier }) => {
+    const named = indexes.flatMap((index) =>
+      index.issuersOf({ issuer, extensions: { authorityKeyIdentifier } }).flat(),
+    );
+    const allowed = named.filter(({ extensions }) => extensions.keyUsage?.cRLSign !== false);
+    return [...new Map(allowed.map(({ publicKey }) => [publicKey.digest, publicKey])).values()];
+  };
+}
+
+/** What one binding accepts is taken up; each looks at it again by rules of its own. */
+function loosestRules({ trust }: Settings) {
+  const rules = [...trust.values()].map(({ revocation }) => revocation.rules);
+  return {
+    allowSha1: rules.some(({ allowSha1 }) => allowSha1),
+    clockSkew: Math.max(0, ...rules.map(({ clockSkew }) => clockSkew)) as Millis,
+  };
+}
+
+function recordOf(change: CrlChange, clock: Clock): Readonly<Record<string, unknown>> {
+  const { kind, ...facts } = change;
+  const head = { time: isoText(clock.now()), event: `revocation.${kind}` };
+  if (change.kind !== 'taken') return { ...head, ...facts };
+  const { source, crl } = change.stored;
+  return {
+    ...head,
+    source,
+    issuer: rfc4514Text(crl.issuer),
+    crlNumber: crl.crlNumber === null ? null : String(crl.crlNumber),
+    entries: crl.entries.count,
+    thisUpdate: isoText(crl.thisUpdate),
+    nextUpdate: crl.nextUpdate === null ? null : isoText(crl.nextUpdate),
+  };
+}
+
+function counted(fetcher: Fetcher, kind: SourceState['kind'], metrics: Metrics): Fetcher {
+  return {
+    ...fetcher,
+    async fetch(url, options) {
+      const outcome = await fetcher.fetch(url, options);
+      metrics.countRevocationFetch(kind, outcome.kind);
+      return outcome;
+    },
+  };
+}

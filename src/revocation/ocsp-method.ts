@@ -1,0 +1,75 @@
+/**
+ * Revocation by OCSP: which responders a certificate has, and what the answer that is held means for it. Whether an answer is believed
+ * is decided in `ocsp-answer.ts`; whether its signer is still good, by the lists of its issuer.
+ */
+import type { Millis } from '../base/brand.ts';
+import { isoText } from '../base/clock.ts';
+import type { Certificate } from '../x509/certificate.ts';
+import { crlReasonName } from './crl-reason.ts';
+import type { Finding, Method, Subject } from './method.ts';
+import { ocspStanding } from './ocsp-answer.ts';
+import type { OcspStore, RevocationQuestion, StoredOcsp } from './revocation-contract.ts';
+
+/** @param crl asked about responders that must be good themselves */
+export function createOcspMethod(store: OcspStore, crl: Method): Method {
+  return {
+    name: 'ocsp',
+    names: (subject) => respondersOf(subject).length > 0,
+    look: (subject, question, staleFor) => look(subject, question, staleFor),
+    async fetch(subject, question, timeout) {
+      const responders = respondersOf(subject);
+      if (responders.length === 0) return [];
+      const { certificate, issuer, policy } = subject;
+      const { rules } = question.settings;
+      const asked = { certificate, issuer, responders, signers: policy.ocspSigners ?? [] };
+      const answer = await store.refresh(asked, { timeout, rules });
+      const failures = answer.kind === 'failed' ? [answer.detail] : [];
+      const signer = signerToAsk(subject, question);
+      if (signer === null) return failures;
+      return [...failures, ...(await crl.fetch({ ...subject, certificate: signer }, question, timeout))];
+    },
+  };
+
+  function look(subject: Subject, question: RevocationQuestion, staleFor: Millis): Finding {
+    const { certificate, issuer } = subject;
+    const stored = store.answerFor(certificate, issuer);
+    if (stored === null) return { status: 'unknown', why: 'no OCSP answer is held' };
+    const standing = standingOf(stored, subject, question, staleFor);
+    if (standing.status === 'unknown')
+      return { status: 'unknown', why: `the OCSP answer of ${stored.source}: ${standing.why}` };
+    const signer =
+      standing.needs === null ? null : crl.look({ ...subject, certificate: standing.needs }, question, staleFor);
+    // Whoever is said to be revoked stays so until it is known that the word is not good.
+    if (signer?.status === 'unknown' && standing.status === 'good')
+      return { status: 'unknown', why: `whether the OCSP responder is revoked: ${signer.why}` };
+    if (signer?.status === 'revoked')
+      return { status: 'unknown', why: `the OCSP responder is itself revoked: ${signer.detail}` };
+    const { thisUpdate, nextUpdate } = standing;
+    const provenance = { source: stored.source, thisUpdate, nextUpdate, fetchedAt: stored.fetchedAt };
+    const issued = `answered by ${stored.source}, issued ${isoText(thisUpdate)}`;
+    if (standing.status === 'revoked') {
+      const detail = `revoked on ${isoText(standing.revocationDate)} (${crlReasonName(standing.reason)}), ${issued}`;
+      return { status: 'revoked', ...provenance, detail };
+    }
+    return { status: 'good', ...provenance, until: standing.until, detail: `good, ${issued}` };
+  }
+
+  /** The responder whose own status is missing before its answer counts. */
+  function signerToAsk(subject: Subject, question: RevocationQuestion): Certificate | null {
+    const stored = store.answerFor(subject.certificate, subject.issuer);
+    if (stored === null) return null;
+    const standing = standingOf(stored, subject, question, 0 as Millis);
+    if (standing.status === 'unknown' || standing.needs === null) return null;
+    const known = crl.look({ ...subject, certificate: standing.needs }, question, 0 as Millis);
+    return known.status === 'unknown' ? standing.needs : null;
+  }
+}
+
+function standingOf(stored: StoredOcsp, { policy }: Subject, { settings, at }: RevocationQuestion, staleFor: Millis) {
+  return ocspStanding(stored, { rules: settings.rules, at, signers: policy.ocspSigners ?? [], staleFor });
+}
+
+/** Those of the configuration before those that the certificate names. */
+function respondersOf({ certificate, policy }: Subject): readonly string[] {
+  return [...new Set([...policy.ocsp, ...certificate.extensions.authorityInfoAccess.ocsp])];
+}
