@@ -18,6 +18,7 @@ import { pemText, readCertificates } from '../../src/x509/pem.ts';
 import { keyFacts } from '../../src/x509/public-key.ts';
 import { verifyCertificate } from '../../src/x509/signature.ts';
 import { name, oid, text, type ShapedAttribute } from '../support/der-shapes.ts';
+import { mutate, randomFrom } from '../support/mutation.ts';
 
 const seed = Number(process.env['DSMAPPER_SEED'] ?? randomInt(2 ** 31));
 t.comment(`DSMAPPER_SEED=${seed}`);
@@ -186,52 +187,6 @@ await t.test(
     t.end();
   },
 );
-
-/** Mulberry32: enough for mutations, and the same everywhere. */
-function randomFrom(start: number): (bound: number) => number {
-  let state = start >>> 0;
-  return (bound) => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) % bound;
-  };
-}
-
-/** Octets that mean something to a DER reader. */
-const telling = [0x00, 0x01, 0x02, 0x03, 0x04, 0x05, 0x06, 0x0c, 0x13, 0x17, 0x18, 0x1e, 0x30, 0x31, 0x7f, 0x80, 0x81];
-const tellingToo = [0x82, 0x84, 0x85, 0xa0, 0xa1, 0xa3, 0xa4, 0xff];
-
-function mutate(der: Buffer, random: (bound: number) => number): Buffer {
-  let bytes = Buffer.from(der);
-  for (let rounds = 1 + random(4); rounds > 0; rounds -= 1) {
-    const at = random(bytes.length);
-    const length = 1 + random(16);
-    const values = [...telling, ...tellingToo];
-    switch (random(6)) {
-      case 0:
-        bytes[at] = (bytes[at] ?? 0) ^ (1 << random(8));
-        break;
-      case 1:
-        bytes[at] = values[random(values.length)] ?? 0;
-        break;
-      case 2:
-        bytes = Buffer.concat([bytes.subarray(0, at), bytes.subarray(at + length)]);
-        break;
-      case 3:
-        bytes = Buffer.concat([bytes.subarray(0, at + length), bytes.subarray(at)]);
-        break;
-      case 4: {
-        const from = random(bytes.length);
-        bytes.copy(bytes, at, from, from + length);
-        break;
-      }
-      default:
-        bytes = bytes.subarray(0, 1 + random(bytes.length));
-    }
-  }
-  return bytes;
-}
 
 /** Everything that is decoded on first use must not throw either. */
 function useAll(certificate: Certificate): void {
