@@ -1,7 +1,11 @@
 /**
- * The routes of the admin socket: explain a certificate against the running setup, look at live state, drop cached identities.
+ * The routes of the admin socket: explain a certificate against the running setup, look at live state, drop cached identities, have
+ * revocation data fetched.
  */
 import type { FastifyInstance } from 'fastify';
+import type { Instant } from '../base/brand.ts';
+import { isoText } from '../base/clock.ts';
+import type { SourceState } from '../revocation/revocation-contract.ts';
 import type { Gateway } from '../gateway/gateway.ts';
 import { parseCertificate } from '../x509/certificate.ts';
 import { readCertificates } from '../x509/pem.ts';
@@ -31,6 +35,21 @@ const forgetSchema = {
     type: 'object',
     additionalProperties: false,
     properties: { sid: { type: 'string', pattern: '^S-1-[0-9-]{1,200}$' } },
+  },
+};
+
+interface RefreshQuery {
+  readonly source: string;
+  /** Takes a list that is older than the one held. */
+  readonly allowOlder?: boolean;
+}
+
+const refreshSchema = {
+  querystring: {
+    type: 'object',
+    additionalProperties: false,
+    required: ['source'],
+    properties: { source: { type: 'string', maxLength: 2048 }, allowOlder: { type: 'boolean' } },
   },
 };
 
@@ -64,6 +83,16 @@ export function addSocketRoutes(app: FastifyInstance, gateway: Gateway): void {
     directory: (await setup.directory?.health()) ?? [],
   }));
 
+  app.get('/revocation', () => ({ sources: setup.revocation.states().map(sourceFacts) }));
+
+  app.post<{ Querystring: RefreshQuery }>('/revocation/refresh', { schema: refreshSchema }, async (request, reply) => {
+    const { source, allowOlder = false } = request.query;
+    const refreshed = await setup.revocation.refresh(source, allowOlder);
+    if (refreshed.kind === 'failed') return reply.code(502).send({ error: refreshed.detail, code: refreshed.code });
+    await gateway.recheck();
+    return { [refreshed.kind]: sourceFacts(setup.revocation.states().find((state) => state.source === source)) };
+  });
+
   app.delete<{ Querystring: { readonly sid?: string } }>(
     '/cache/mapping',
     { schema: forgetSchema },
@@ -73,4 +102,19 @@ export function addSocketRoutes(app: FastifyInstance, gateway: Gateway): void {
       return { dropped };
     },
   );
+}
+
+/** A source with its times as text. */
+function sourceFacts(state: SourceState | undefined) {
+  if (state === undefined) return null;
+  const text = (instant: Instant | null) => (instant === null ? null : isoText(instant));
+  const { thisUpdate, nextUpdate, fetchedAt, nextAttempt, lastError, ...facts } = state;
+  return {
+    ...facts,
+    thisUpdate: text(thisUpdate),
+    nextUpdate: text(nextUpdate),
+    fetchedAt: text(fetchedAt),
+    nextAttempt: text(nextAttempt),
+    lastError: lastError === null ? null : { ...lastError, at: isoText(lastError.at) },
+  };
 }

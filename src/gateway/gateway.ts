@@ -131,6 +131,7 @@ export async function startGateway(
         closed: () => metrics.countConnection('ended'),
       },
       secret: randomBytes(32),
+      staplerOf: (binding) => setup.revocation.staplerOf(binding),
     });
   } catch (error) {
     await Promise.all([app?.close(), setup.close(), log.close()]);

@@ -14,6 +14,8 @@ import { createOcspCache } from '../revocation/ocsp-cache.ts';
 import { createOcspMethod } from '../revocation/ocsp-method.ts';
 import type { CrlSigners, Fetcher, Refreshed, SourceState } from '../revocation/revocation-contract.ts';
 import { createRevocation, type Revocation } from '../revocation/revocation.ts';
+import { createStapler } from '../revocation/stapler.ts';
+import type { BindingSettings } from '../tls/binding.ts';
 import { createIssuerIndex } from '../trust/issuer-index.ts';
 import { rfc4514Text } from '../x509/name.ts';
 import type { Metrics } from './metrics.ts';
@@ -30,6 +32,8 @@ export interface RevocationSetup {
   states(): readonly SourceState[];
   /** An operator's order: asks now, and may take an older list than the one held. */
   refresh(source: string, allowOlder: boolean): Promise<Refreshed>;
+  /** What gives the OCSP answer that is stapled to a binding's certificate; null when nothing is. Asked once for each binding. */
+  staplerOf(binding: BindingSettings): (() => Buffer | null) | null;
   /** `listener` is told whenever a list came into use. */
   onTaken(listener: () => void): void;
   close(): Promise<void>;
@@ -46,6 +50,10 @@ export interface RevocationFacilities {
 
 /** How long an operator waits for what was ordered. */
 const orderTimeout = 60_000 as Millis;
+
+/** Nobody waits for what is stapled. */
+const staplingTimeout = 15_000 as Millis;
+const staplingRules = { maximumAge: null, minimumRsaBits: 2048, nonce: 'never' } as const;
 
 export function createRevocationSetup(settings: Settings, facilities: RevocationFacilities): RevocationSetup {
   const { clock, random, metrics, directory, report } = facilities;
@@ -86,8 +94,24 @@ export function createRevocationSetup(settings: Settings, facilities: Revocation
       await Promise.all(configured.map((source) => crls.refresh(source, signers, { timeout, ...rules })));
     },
     states: () => [...crls.states(), ...ocsp.states()],
-    refresh: (source, allowOlder) =>
-      crls.refresh(source, signers, { timeout: orderTimeout, ...rules, allowOlder, force: true }),
+    async refresh(source, allowOlder) {
+      const refreshed = await crls.refresh(source, signers, {
+        timeout: orderTimeout,
+        ...rules,
+        allowOlder,
+        force: true,
+      });
+      const outcome = refreshed.kind === 'failed' ? refreshed.code : refreshed.kind;
+      report({ time: isoText(clock.now()), event: 'revocation.ordered', source, allowOlder, outcome });
+      return refreshed;
+    },
+    staplerOf({ name }) {
+      const question = settings.stapling.get(name);
+      if (question === undefined) return null;
+      const options = { timeout: staplingTimeout, rules: { ...rules, ...staplingRules } };
+      const stapler = createStapler(question, options, { store: ocsp, clock });
+      return () => stapler.staple();
+    },
     onTaken: (listener) => void listeners.add(listener),
     async close() {
       await Promise.all([crls.close(), ocsp.close()]);
