@@ -192,7 +192,7 @@ await t.test('reading', async (t) => {
   });
 
   /** A response whose responder, time, list or version is made by hand. */
-  const shaped = (parts: { version?: Buffer; id?: Buffer; producedAt?: Buffer; list?: Buffer; rest?: Buffer }) => {
+  const shaped = (parts: Partial<Record<'version' | 'id' | 'producedAt' | 'list' | 'rest' | 'certs', Buffer>>) => {
     const tbs = sequence(
       parts.version ?? Buffer.alloc(0),
       parts.id ?? element(0xa1, certificateOf(issuing).subject.der),
@@ -200,7 +200,9 @@ await t.test('reading', async (t) => {
       parts.list ?? sequence(writeSingle(aboutAlice)),
       parts.rest ?? Buffer.alloc(0),
     );
-    return successful(sequence(tbs, sequence(oid('1.3.101.112')), hex('030100')));
+    return successful(
+      sequence(tbs, sequence(oid('1.3.101.112'), hex('0500')), hex('030100'), parts.certs ?? Buffer.alloc(0)),
+    );
   };
   const withStatus = (status: Buffer) =>
     shaped({ list: sequence(sequence(writeCertId(aboutAlice), status, generalizedTime(ocspTime))) });
@@ -235,6 +237,30 @@ await t.test('reading', async (t) => {
     const reasons = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11].filter((value) => malformed(reason(value)) === 'parsed');
     t.strictSame(reasons, [0, 1, 2, 3, 4, 5, 6, 8, 9, 10]);
     t.match(malformed(withStatus(element(0xa1, time, hex('0500')))), /too many/);
+    t.end();
+  });
+
+  await t.test('refuses what follows inside any part of it', (t) => {
+    const whole = shaped({
+      version: element(0xa0, integer('00')),
+      list: sequence(
+        writeSingle({
+          ...aboutAlice,
+          status: { revoked: ocspTime, reason: 1 },
+          extensions: [extension('1.3.6.1.5.5.7.48.1.6', generalizedTime(ocspTime))],
+        }),
+      ),
+      rest: element(0xa1, sequence(nonceExtension(Buffer.from('a')))),
+      certs: element(0xa0, sequence(hex('3000'))),
+    });
+    t.equal(malformed(whole), 'parsed');
+    const grown = [...withTails(whole)];
+    t.ok(grown.length > 30, `${grown.length} parts`);
+    t.strictSame(
+      grown.filter(({ der }) => malformed(der) === 'parsed').map(({ path }) => path),
+      // The content of an extension that is not looked into, and of a certificate that is none.
+      ['/0/1/0/1/0/0/3/0/4/0/0/1', '/0/1/0/1/0/3/0/0'],
+    );
     t.end();
   });
 
@@ -384,6 +410,9 @@ await t.test('what it is about', async (t) => {
     for (const name of hashes) t.equal(judged({ ...good, singles: [{ ...aboutAlice, hash: name }] }), 'good', name);
     const about = (single: Partial<WrittenSingle>) => judged({ ...good, singles: [{ ...aboutAlice, ...single }] });
     t.match(about({ certificate: bob }), /^otherCertificate/, 'another serial number');
+    const parsed = parseOcspResponse(writeOcspResponse({ ...good, singles: [{ ...aboutAlice, certificate: bob }] }));
+    const authenticated = parsed.kind === 'parsed' && authenticateOcsp(parsed.response, matterOf({}));
+    t.match(authenticated, { kind: 'refused', code: 'otherCertificate' }, 'nor is it kept');
     t.match(about({ issuer: renewed }), /^otherCertificate/, 'another key');
     const sameSerial = { certificate: { der: alice.der }, issuer: issuing };
     const [, nameHash, keyHash] = certIdParts(writeCertId(sameSerial));
@@ -560,4 +589,33 @@ function certIdParts(certId: Buffer): readonly [Buffer, Buffer, Buffer] {
   const reader = new DerReader(certId).enter(0x30, 'certID');
   const next = () => reader.contentOf(reader.any('part'));
   return [next(), next(), next()];
+}
+
+/** The same DER with a NULL at the end of each constructed element in turn, and of each OCTET STRING that holds DER. */
+function* withTails(der: Buffer, path = ''): Generator<{ readonly path: string; readonly der: Buffer }> {
+  const reader = new DerReader(der);
+  const parts: Buffer[] = [];
+  while (!reader.done) parts.push(reader.wholeOf(reader.any('part')));
+  for (const [index, part] of parts.entries()) {
+    const inner = new DerReader(part);
+    const { tag, content, end } = inner.any('part');
+    const inside = part.subarray(content, end);
+    if ((tag & 0x20) === 0 && !(tag === 0x04 && isDer(inside))) continue;
+    const rebuilt = (changed: Buffer) =>
+      Buffer.concat([...parts.slice(0, index), element(tag, changed), ...parts.slice(index + 1)]);
+    const here = `${path}/${index}`;
+    yield { path: here, der: rebuilt(Buffer.concat([inside, hex('0500')])) };
+    for (const deeper of withTails(inside, here)) yield { path: deeper.path, der: rebuilt(deeper.der) };
+  }
+}
+
+/** Whether octets are whole elements, as far as one looks. */
+function isDer(bytes: Buffer): boolean {
+  const reader = new DerReader(bytes);
+  try {
+    while (!reader.done) reader.any('part');
+  } catch {
+    return false;
+  }
+  return bytes.length > 0;
 }
