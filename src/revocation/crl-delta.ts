@@ -20,7 +20,10 @@ export function compareAge(a: StoredCrl, b: StoredCrl): number {
   return byDate === 0 ? Number((b.crl.crlNumber ?? -1n) - (a.crl.crlNumber ?? -1n)) : byDate;
 }
 
-/** The same key signed both, which is what step (h) verifies the delta with. */
+/**
+ * The same key signed both, which is what step (h) verifies the delta with. One that was published together with the complete list has
+ * its number and says the same (section 5.2.3): it stands for those to come.
+ */
 function completes(delta: StoredCrl, base: StoredCrl): boolean {
   const { baseCrlNumber, crlNumber } = delta.crl;
   const from = base.crl.crlNumber;
@@ -28,7 +31,7 @@ function completes(delta: StoredCrl, base: StoredCrl): boolean {
   return (
     delta.signerKey === base.signerKey &&
     baseCrlNumber <= from &&
-    crlNumber > from &&
+    crlNumber >= from &&
     nameKey(delta.crl.issuer) === nameKey(base.crl.issuer) &&
     sameOctets(
       delta.crl.authorityKeyIdentifier?.keyIdentifier ?? null,

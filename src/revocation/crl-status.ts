@@ -44,7 +44,7 @@ function statusOf(question: CrlQuestion, inquiry: Inquiry): CrlAnswer {
         excuse.offer(
           'authority',
           newest,
-          "it does not list this certificate, but another key than its issuer's signed it",
+          "it does not list this certificate, but is signed with another key than its issuer's",
         );
         continue;
       }
