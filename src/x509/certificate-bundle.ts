@@ -62,6 +62,8 @@ function readAll(bytes: Buffer): readonly Buffer[] {
 function readPair(pair: DerReader): readonly Buffer[] {
   const parts = [0xa0, 0xa1].map((tag) => pair.optional(tag, 'crossCertificatePair')).filter((part) => part !== null);
   pair.finish('crossCertificatePair');
+  if (parts.length === 0)
+    throw new DerError(pair.offset, 'neither a certificate nor SignedData nor crossCertificatePair');
   return parts.map((part) => {
     const inside = pair.inside(part);
     const certificate = inside.take(tags.sequence, 'crossCertificatePair');

@@ -33,11 +33,15 @@ export interface SlapdOptions {
   readonly upnSuffixes?: readonly string[];
   /** Threads of the server, 2 unless given. */
   readonly threads?: number;
+  /** Tells everything to everybody, also over plain connections. */
+  readonly anonymous?: boolean;
 }
 
 export interface Slapd {
   readonly host: string;
   readonly ldapsUrl: string;
+  /** Of the plain port, where there is one. */
+  readonly plainPort: number | null;
   readonly bindDn: string;
   readonly password: string;
   /** What the server's certificate chains to. */
@@ -65,15 +69,19 @@ export async function startSlapd(t: { teardown(end: () => unknown): void }, opti
   const suffix = domainDn(options.domain);
   const bindDn = readerDn(options.domain);
   const caPem = await writeTls(folder, host);
-  const conf = writeConf(folder, suffix, options.threads ?? 2);
+  const { threads = 2, anonymous = false } = options;
+  const conf = writeConf(folder, suffix, threads, anonymous);
   // Quick, and without schema checks: users of Active Directory have no sn.
   await run(findProgram('slapadd') ?? 'slapadd', ['-q', '-s', '-f', conf], { input: ldif(options) });
 
   const port = await freePort(host);
   const ldapsUrl = `ldaps://${host}:${port}`;
-  daemon = startDaemon(findProgram('slapd') ?? 'slapd', ['-d', '0', '-f', conf, '-h', ldapsUrl]);
+  const plainPort = anonymous ? await freePort(host) : null;
+  const urls = plainPort === null ? ldapsUrl : `${ldapsUrl} ldap://${host}:${plainPort}`;
+  daemon = startDaemon(findProgram('slapd') ?? 'slapd', ['-d', '0', '-f', conf, '-h', urls]);
   await listening(daemon, host, port);
-  return { host, ldapsUrl, bindDn, password, caPem, suffix, pid: daemon.pid, stop };
+  if (plainPort !== null) await listening(daemon, host, plainPort);
+  return { host, ldapsUrl, plainPort, bindDn, password, caPem, suffix, pid: daemon.pid, stop };
 }
 
 /** The tree of a domain controller, then the entries, one record at a time. */
@@ -107,7 +115,7 @@ async function writeTls(folder: string, host: string): Promise<string> {
   return authority.cert;
 }
 
-function writeConf(folder: string, suffix: string, threads: number): string {
+function writeConf(folder: string, suffix: string, threads: number, anonymous: boolean): string {
   mkdirSync(join(folder, 'db'));
   const rootDse = join(folder, 'rootdse.ldif');
   const configuration = `CN=Configuration,${suffix}`;
@@ -131,7 +139,7 @@ sizelimit 1000
 loglevel 0
 conn_max_pending 1000
 conn_max_pending_auth 5000
-require authc
+${anonymous ? '' : 'require authc'}
 TLSCertificateFile ${join(folder, 'cert.pem')}
 TLSCertificateKeyFile ${join(folder, 'key.pem')}
 TLSVerifyClient never
@@ -139,7 +147,7 @@ rootDSE ${rootDse}
 database mdb
 suffix "${suffix}"
 access to attrs=userPassword by anonymous auth
-access to * by users read
+access to * by ${anonymous ? '*' : 'users'} read
 directory ${join(folder, 'db')}
 maxsize 8589934592
 dbnosync
