@@ -91,7 +91,9 @@ export function createCrlMethod({ store, clock, configured }: CrlMethodSettings)
       const deadline = clock.monotonic() + timeout;
       const fetchAll = (points: readonly (readonly string[])[]) =>
         Promise.all(points.map((urls) => fetchOne(urls, question, deadline)));
-      const failures = await fetchAll(pointsOf(subject));
+      const held = answerFor(subject, question, 0 as Millis);
+      const lacksDelta = held.status === 'good' && held.delta === null && deltasOf(subject, [held.by]).length > 0;
+      const failures = lacksDelta ? [] : await fetchAll(pointsOf(subject));
       const deltas = deltasOf(subject, store.issuedBy(nameKey(subject.certificate.issuer)));
       return [...failures, ...(await fetchAll(deltas))].flat();
     },

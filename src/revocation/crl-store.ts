@@ -132,7 +132,6 @@ export function createCrlStore(settings: CrlStoreSettings): MeasuredCrlStore {
       const source = sources.get(url) ?? sources.add(url, asker);
       if (source === null) return failed('aborted', 'too many sources are being asked');
       source.usedAt = clock.monotonic();
-      source.wanted = true;
       const { flight: joined } = source;
       if (joined === null && !force && isQuiet(source) && !mayTakeLast(source, asker)) return lastFailure(source);
       if (joined === null && flights.size >= maximumFlights)
@@ -140,7 +139,7 @@ export function createCrlStore(settings: CrlStoreSettings): MeasuredCrlStore {
       const flight = joined ?? launch(source, asker, force ? 'forced' : 'needed');
       const refreshed = await within(flight.answer, deadline - clock.monotonic());
       if (refreshed === null)
-        return failed('timeout', `no list within ${timeout} ms; it is waited for in the background`);
+        return failed('timeout', `no list within ${Math.ceil(timeout)} ms; it is waited for in the background`);
       if (joined === null || isEnough(joined, refreshed, force, source, asker)) return refreshed;
     }
   }
@@ -165,8 +164,12 @@ export function createCrlStore(settings: CrlStoreSettings): MeasuredCrlStore {
     return lastError !== null && next !== null && clock.monotonic() < next.monotonic;
   }
 
-  function lastFailure({ lastError }: CrlSource): Refreshed {
-    const { code, detail } = lastError?.refusal ?? { code: 'aborted', detail: 'it was not asked' };
+  function lastFailure(source: CrlSource): Refreshed {
+    if (!source.wanted) {
+      source.wanted = true;
+      background.look();
+    }
+    const { code, detail } = source.lastError?.refusal ?? { code: 'aborted', detail: 'it was not asked' };
     return failed(code, detail);
   }
 
