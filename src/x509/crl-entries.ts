@@ -2,7 +2,6 @@
  * Finds a certificate among the entries of a CRL by the index that a scan has left: a few steps, whatever the size of the
  * list. What an entry means is decided in `revocation/`.
  */
-import { maximumSerialLength } from './certificate.ts';
 import type { CrlEntries, CrlEntry, CrlIndex } from './crl-contract.ts';
 import { entryRulesOf, parseEntry } from './crl-entry.ts';
 import type { CrlFrame } from './crl-header.ts';
@@ -23,7 +22,7 @@ export function entriesOf(der: Buffer, { header, span }: CrlFrame, index: CrlInd
 
   function find(serial: Buffer, certificateIssuer: Name): CrlEntry | null {
     const issuer = numberOf(certificateIssuer);
-    if (issuer === -1 || serial.length > maximumSerialLength) return null;
+    if (issuer === -1) return null;
     const hash = hashSerial(words, serial, 0, serial.length, issuer);
     const entry = findEntry(slots, hash, (at) => hasSerial(der, at, serial) && issuerAt(switches, at) === issuer);
     return entry === 0 ? null : entryAt(entry);

@@ -74,16 +74,15 @@ function severityOf(reason: number): number {
   return reason === 8 ? 0 : reason === 6 ? 1 : 2;
 }
 
-/** Steps over the entries only: the table can then be made at once in its final size. */
+/** Steps over the entries without a check of any: the table can then be made at once in its final size. */
 function countEntries(der: Buffer, span: EntriesSpan, maximum: number): number {
   let count = 0;
   for (let at = span.start; at < span.end; count += 1) {
     if (count === maximum) throw new DerError(at, `more than ${maximum} entries`);
     const length = der[at + 1] ?? 0;
-    const end = at + 2 + length;
     at =
-      der[at] === tags.sequence && length < 0x80 && end <= span.end
-        ? end
+      der[at] === tags.sequence && length < 0x80
+        ? at + 2 + length
         : new DerReader(der, at, span.end).take(tags.sequence, 'entry').end;
   }
   return count;

@@ -25,9 +25,8 @@ export function endOfUsualEntry(der: Buffer, entry: number, limit: number, rules
   const date = entry + 4 + serialLength;
   const utc = der[date] === tags.utcTime;
   if (!utc && der[date] !== tags.generalizedTime) return 0;
-  const dateLength = der[date + 1] ?? 0;
-  const dateEnd = date + 2 + dateLength;
-  if (dateLength >= 0x80 || dateEnd > end || timeFault(der, date + 2, dateEnd, utc) !== null) return 0;
+  const dateEnd = date + 2 + (der[date + 1] ?? 0);
+  if (timeFault(der, date + 2, dateEnd, utc) !== null) return 0;
   if (dateEnd === end) return end;
   if (!rules.extensions || end - dateEnd !== onlyReason.length + 1) return 0;
   for (let at = 0; at < onlyReason.length; at += 1) if (der[dateEnd + at] !== onlyReason[at]) return 0;
