@@ -44,7 +44,10 @@ export async function retrieve(
     ended.abort(error);
   };
   const stop = (): void => end(new RetrievalError('aborted', 'the retrieval was given up'));
-  const timer = setTimeout(() => end(new RetrievalError('timeout', `not complete within ${Math.ceil(timeout)} ms`)), timeout);
+  const timer = setTimeout(
+    () => end(new RetrievalError('timeout', `not complete within ${Math.ceil(timeout)} ms`)),
+    timeout,
+  );
   for (const signal of signals) signal.addEventListener('abort', stop);
   try {
     promise.catch(() => {});
