@@ -49,6 +49,7 @@ function commandTable(end: (code: ExitCode) => void): Command {
     .option('--ports <first>', 'first of five ports; 0 takes free ones (default 8443, or free ones when taken)')
     .option('--prepare <folder>', 'only write certificates, accounts and configuration for a lab in containers')
     .option('--echo <address:port>', 'only run the echo backend')
+    .option('--revocation <address:port>', 'only run the revocation server; its control is on the next port')
     .option('--json', 'print one line of JSON when ready')
     .action(async (options) => end(await (await import('./lab.ts')).runLab(options)));
 
@@ -85,6 +86,25 @@ function commandTable(end: (code: ExitCode) => void): Command {
   command(cert, 'show <file>', 'print what is in a certificate')
     .option('--json', 'print it as JSON')
     .action(async (file, options) => end(await (await import('./cert.ts')).showCertificate(file, options)));
+
+  const crl = program.command('crl').description('look at certificate revocation lists');
+  command(crl, 'show <file>', 'print what is in a CRL; <file> may be a URL')
+    .option('--serial <hex>', 'print only the entry of this serial number; exit code 1 when it is there')
+    .option('--issuer <certificate>', 'verify that this issuer signed it; exit code 1 when it did not')
+    .option('--entries <number>', 'entries to print (default 20)')
+    .option('--all', 'print all entries; with --json each on a line of its own')
+    .option('-c, --config <file>', 'configuration whose directory and hosts may be asked')
+    .option('--json', 'print it as JSON')
+    .action(async (file, options) => end(await (await import('./crl.ts')).showCrl(file, options)));
+
+  const ocsp = program.command('ocsp').description('ask OCSP responders');
+  command(ocsp, 'check <certificate> <issuer>', 'ask whether a certificate is revoked, and judge the answer')
+    .option('--url <url>', 'responder; without it those that the certificate names')
+    .option('-c, --config <file>', 'configuration whose rules and hosts hold')
+    .option('--json', 'print the answers as JSON')
+    .action(async (certificate, issuer, options) =>
+      end(await (await import('./ocsp.ts')).checkOcsp(certificate, issuer, options)),
+    );
   return program;
 }
 

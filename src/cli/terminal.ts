@@ -2,6 +2,7 @@
  * How the command talks. Results go to standard output; errors, hints and progress to standard error, in lower case and without a full
  * stop; colours only on a terminal. Text from certificates and directories is made harmless before it reaches one.
  */
+import { once } from 'node:events';
 import { styleText } from 'node:util';
 import { Failure, reasonOf } from '../base/failure.ts';
 
@@ -9,6 +10,8 @@ export type Style = Parameters<typeof styleText>[0];
 
 export interface Terminal {
   line(text?: string): void;
+  /** Any number of lines, no faster than they are taken. */
+  lines(texts: Iterable<string>): Promise<void>;
   json(value: unknown): void;
   error(error: unknown): void;
   warn(text: string): void;
@@ -18,8 +21,21 @@ export interface Terminal {
   readonly paint: (style: Style, text: string) => string;
 }
 
+/** Characters that are written at once. */
+const pieceLength = 65_536;
+
 export const terminal: Terminal = {
   line: (text = '') => void process.stdout.write(`${text}\n`),
+  async lines(texts) {
+    let piece = '';
+    for (const text of texts) {
+      piece += `${text}\n`;
+      if (piece.length < pieceLength) continue;
+      if (!process.stdout.write(piece)) await once(process.stdout, 'drain');
+      piece = '';
+    }
+    if (piece !== '') process.stdout.write(piece);
+  },
   json: (value) => void process.stdout.write(`${jsonText(value)}\n`),
   error(error) {
     for (const line of complaintOf(error)) process.stderr.write(`${line}\n`);

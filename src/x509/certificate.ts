@@ -167,8 +167,7 @@ export function parseCertificate(der: Buffer): ParsedCertificate {
 }
 
 /** The serial number as people read it: hex, lower case, two digits an octet, without the octet that only carries a sign. */
-export function serialText(certificate: Certificate): string {
-  const { serial } = certificate;
+export function serialText({ serial }: Pick<Certificate, 'serial'>): string {
   return serial.toString('hex', serial.length > 1 && serial[0] === 0 ? 1 : 0);
 }
 
