@@ -7,6 +7,7 @@ import { connect } from 'node:tls';
 import t from 'tap';
 import type { Instant, Millis } from '../src/base/brand.ts';
 import { createAuthority } from '../src/lab/authority.ts';
+import { readOcspRequest } from '../src/lab/ocsp-messages.ts';
 import { createOcspCache, type OcspFacilities } from '../src/revocation/ocsp-cache.ts';
 import type {
   AnswerRules,
@@ -18,8 +19,8 @@ import type {
 } from '../src/revocation/revocation-contract.ts';
 import { createStapler } from '../src/revocation/stapler.ts';
 import { certificateOf, type Made } from './support/chains.ts';
-import { testFront, testPki } from './support/front.ts';
-import { errorResponse, ocspTime, readOcspRequest, writeOcspResponse } from './support/ocsp-writer.ts';
+import { testFront, testPki, untilTrue } from './support/front.ts';
+import { errorResponse, ocspTime, writeOcspResponse } from './support/ocsp-writer.ts';
 import type { WrittenResponse, WrittenSingle } from './support/ocsp-writer.ts';
 
 const key = 'ed25519';
@@ -111,7 +112,8 @@ function outcome(refreshed: OcspRefreshed): string {
 /** What a fetch asked, however it was sent. */
 function requestOf({ url, options: { body } }: Fetch) {
   const der = body?.bytes ?? Buffer.from(decodeURIComponent(url.slice(url.lastIndexOf('/') + 1)), 'base64');
-  return readOcspRequest(der);
+  const request = readOcspRequest(der);
+  return { serial: request?.asked[0]?.serial.toString('hex'), nonce: request?.nonce ?? null };
 }
 
 await t.test('asking', async (t) => {
@@ -243,9 +245,10 @@ await t.test('one question is asked once', async (t) => {
       ask({}, { allowSha1: true }),
       ask({}, { minimumRsaBits: 1024 }),
       ask({ signers: [certificateOf(foreign)] }),
+      ask({ responders: ['http://ocsp.test/b'] }),
       ask({ certificate: certificateOf(bob) }),
     ]);
-    t.equal(fetches.length, 8);
+    t.equal(fetches.length, 9);
   });
 });
 
@@ -260,7 +263,11 @@ await t.test('after a failure', async (t) => {
     pass(30_001);
     network.script = () => answer(0);
     t.equal(outcome(await ask()), 'taken');
-    t.equal(outcome(await ask()), 'taken', 'and it is forgotten');
+    network.script = () => errorResponse(6);
+    await ask();
+    pass(30_001);
+    await ask();
+    t.equal(fetches.length, 5, 'the first failure is forgotten: the rest is as short as the first one');
   });
 
   await t.test('a responder that is down rests for all questions', async (t) => {
@@ -273,12 +280,28 @@ await t.test('after a failure', async (t) => {
         { source: responder, kind: 'ocsp', lastError: { at: start, code: first.split(':')[0] } },
       ]);
       t.ok((cache.states()[0]?.nextAttempt ?? 0) > start);
-      pass(201);
-      await ask({ certificate: certificateOf(bob) });
-      t.equal(fetches.length, 2);
+      pass(101);
+      await ask();
+      t.equal(fetches.length, 2, 'the question itself has not failed');
       t.equal(outcome(await cache.refresh(aboutAlice, { ...options, force: true })), first, 'an order is obeyed');
       t.equal(fetches.length, 3);
     }
+  });
+
+  await t.test('a responder that says anything at all is up again', async (t) => {
+    const { ask, fetches, pass, network } = world(() => 'unreachable');
+    for (const rest of [100, 200, 400]) {
+      await ask();
+      pass(rest);
+    }
+    t.equal(fetches.length, 3, 'each rest is twice as long');
+    network.script = () => errorResponse(6);
+    await ask();
+    network.script = () => 'unreachable';
+    await ask({ certificate: certificateOf(bob) });
+    pass(100);
+    await ask({ certificate: certificateOf(bob) });
+    t.equal(fetches.length, 6);
   });
 
   await t.test('rests get longer, up to a bound', async (t) => {
@@ -293,11 +316,11 @@ await t.test('after a failure', async (t) => {
   });
 
   await t.test('what is held stays', async (t) => {
-    const { ask, held, network } = world(() => answer());
+    const { ask, cache, held, network } = world(() => answer());
     await ask();
-    for (const reply of ['unreachable', errorResponse(6), Buffer.from('x')] as const) {
+    for (const reply of ['unreachable', errorResponse(6), Buffer.from('x'), answer(1000)] as const) {
       network.script = () => reply;
-      await ask();
+      t.equal((await cache.refresh(aboutAlice, { ...options, force: true })).kind, 'failed');
       t.not(held(), null);
     }
   });
@@ -417,6 +440,31 @@ await t.test('renewal', async (t) => {
     t.equal(here.fetches.length, 3, 'nor one that has only older ones');
   });
 
+  await t.test('looks by itself, as often as it is told to', async (t) => {
+    const here = world(() => answer(here.hands.now - start), { renewInterval: 1 as Millis });
+    t.teardown(() => here.cache.close());
+    await here.ask();
+    here.held();
+    here.pass(22 * hour);
+    await untilTrue(() => here.held()?.fetchedAt === start + 22 * hour);
+    t.equal(here.fetches.length, 2);
+  });
+
+  await t.test('does not begin again while it is at it', async (t) => {
+    const { promise, resolve } = Promise.withResolvers<Buffer>();
+    const here = world(() => answer());
+    await here.ask();
+    here.held();
+    here.pass(22 * hour);
+    here.network.script = () => promise;
+    const first = here.cache.renewDue();
+    await here.cache.renewDue();
+    t.equal(here.fetches.length, 2, 'the second call has ended, the first has not');
+    resolve(answer(22 * hour));
+    await first;
+    t.equal(here.held()?.fetchedAt, start + 22 * hour);
+  });
+
   await t.test('is a few at a time', async (t) => {
     const made = await Promise.all(Array.from({ length: 20 }, () => issuing.issue({ subject: 'CN=x', key })));
     let open = 0;
@@ -440,6 +488,15 @@ await t.test('renewal', async (t) => {
   });
 });
 
+await t.test('the store is bounded by octets', async (t) => {
+  const about = (fetch: Fetch) => answer(0, { certificate: requestOf(fetch).serial === '05' ? alice : bob });
+  const here = world(about, { maximumOctets: 8192 });
+  await here.ask();
+  await here.ask({ certificate: certificateOf(bob) });
+  t.equal(here.held(alice), null);
+  t.not(here.held(bob), null);
+});
+
 await t.test('the store is bounded', async (t) => {
   const here = world((fetch) => answer(0, { certificate: requestOf(fetch).serial === '05' ? alice : bob }), {
     maximum: 1,
@@ -455,6 +512,8 @@ await t.test('an issuer is its name and its key', async (t) => {
   const here = world(() => answer());
   await here.ask();
   t.equal(here.cache.answerFor(certificateOf(alice), certificateOf(renewed)), null);
+  const renamed = await createAuthority({ subject: 'O=Lab,CN=Other CA', key, reuseKeyOf: issuing });
+  t.equal(here.cache.answerFor(certificateOf(alice), certificateOf(renamed)), null);
 });
 
 await t.test('states tell an operator about each responder', async (t) => {
@@ -529,13 +588,15 @@ await t.test('stapling', async (t) => {
     here.pass(23 * hour);
     await here.cache.renewDue();
     t.equal(here.fetches.length, 2);
-    t.same(stapler.staple(), answer(23 * hour));
+    here.pass(23 * hour);
+    await here.cache.renewDue();
+    t.equal(here.fetches.length, 3);
     stapler.close();
     here.pass(23 * hour);
-    here.network.script = () => 'unreachable';
     await here.cache.renewDue();
-    await here.cache.renewDue();
-    t.equal(here.fetches.length, 3, 'the last look counts as for any other');
+    t.equal(here.fetches.length, 3);
+    here.pass(-hour);
+    t.same(stapler.staple(), answer(46 * hour));
   });
 
   await t.test('goes into handshakes of the bindings that staple, of every kind', async (t) => {

@@ -33,6 +33,8 @@ export interface OcspFacilities {
   readonly randomBytes: (octets: number) => Buffer;
   /** Answers held. */
   readonly maximum?: number;
+  /** Octets of them and of their certificates. */
+  readonly maximumOctets?: number;
   /** How often the store looks for what has to be renewed; null: only when `renewDue` is called. */
   readonly renewInterval?: Millis | null;
 }
@@ -42,14 +44,10 @@ export interface OcspCache extends OcspStore {
   renewDue(): Promise<void>;
 }
 
-const defaults = { maximum: 10_000, renewInterval: 15_000 as Millis } as const;
-/** Octets of all answers and certificates held. */
-const maximumOctets = 67_108_864;
+const defaults = { maximum: 10_000, maximumOctets: 67_108_864, renewInterval: 15_000 as Millis } as const;
 /** What an answer takes beside its octets, roughly. */
 const overhead = 4096;
-/** Renewals at once, and in one go. */
 const renewalsAtOnce = 4;
-const renewalsInOneGo = 256;
 /** A certificate that its responder does not know yet is known soon, so this is shorter than for a list. */
 const longestRest = 300_000;
 
@@ -76,7 +74,7 @@ interface Rest {
 
 export function createOcspCache(facilities: OcspFacilities): OcspCache {
   const { fetcher, clock, random, randomBytes } = facilities;
-  const { maximum = defaults.maximum, renewInterval = defaults.renewInterval } = facilities;
+  const { maximum, maximumOctets, renewInterval } = { ...defaults, ...facilities };
   const answers = new LRUCache<string, Held>({
     max: maximum,
     maxSize: maximumOctets,
@@ -202,7 +200,7 @@ export function createOcspCache(facilities: OcspFacilities): OcspCache {
     const aging = [...answers.values()]
       .filter(({ seen, renewAt }) => seen && renewAt <= now)
       .sort((a, b) => a.renewAt - b.renewAt);
-    return [...missing, ...aging].filter((wish) => restOf(wish) === null).slice(0, renewalsInOneGo);
+    return [...missing, ...aging];
   }
 
   let renewing = false;

@@ -47,7 +47,7 @@ export async function askResponder(url: string, exchange: OcspExchange): Promise
   const nonce = rules.nonce === 'never' ? null : exchange.randomBytes(nonceLength);
   const outcome = await send(url, encodeOcspRequest({ ...question, nonce }), nonce === null, exchange);
   if (outcome.kind === 'notModified') return failed(url, 'malformed', 'nothing new, although nothing was held', true);
-  if (outcome.kind === 'failed') return failed(url, outcome.code, outcome.detail, outcome.code !== 'aborted');
+  if (outcome.kind === 'failed') return failed(url, outcome.code, outcome.detail, true);
   // A copy of its own: what came may be shared memory, and is as large as the sender liked.
   const parsed = parseOcspResponse(Buffer.from(outcome.bytes));
   if (parsed.kind === 'malformed') return failed(url, 'malformed', `no OCSP response: ${parsed.reason}`, true);

@@ -1,10 +1,8 @@
 /**
- * OCSP responses built by hand and signed with node:crypto, each part replaceable, good unless a test says otherwise. Requests are
- * taken apart far enough to answer them.
+ * OCSP responses built by hand and signed with node:crypto, each part replaceable, good unless a test says otherwise.
  */
 import { createPrivateKey, createPublicKey, hash, sign } from 'node:crypto';
 import type { Issued } from '../../src/lab/authority.ts';
-import { DerReader } from '../../src/x509/der.ts';
 import { certificateOf, type Made } from './chains.ts';
 import { bits, element, extension, hex, integer, octets, oid, sequence, text } from './der-shapes.ts';
 
@@ -132,23 +130,3 @@ const signatureOids: Readonly<Record<string, string>> = {
   'rsa sha1': '1.2.840.113549.1.1.5',
   'rsa sha256': '1.2.840.113549.1.1.11',
 };
-
-export interface ReadRequest {
-  /** Content octets, hex. */
-  readonly serial: string;
-  readonly nonce: Buffer | null;
-}
-
-/** What a request asks; only for requests of our own. */
-export function readOcspRequest(der: Buffer): ReadRequest {
-  const tbs = new DerReader(der).enter(0x30, 'request').enter(0x30, 'tbs');
-  const certId = tbs.enter(0x30, 'list').enter(0x30, 'one').enter(0x30, 'certId');
-  for (const what of ['hash', 'name', 'key']) certId.any(what);
-  const serial = certId.contentOf(certId.take(0x02, 'serial')).toString('hex');
-  const extensions = tbs.optional(0xa2, 'extensions');
-  if (extensions === null) return { serial, nonce: null };
-  const one = tbs.inside(extensions).enter(0x30, 'list').enter(0x30, 'one');
-  one.any('oid');
-  const value = one.enter(0x04, 'value');
-  return { serial, nonce: value.contentOf(value.take(0x04, 'nonce')) };
-}
