@@ -13,10 +13,11 @@ export type HashWords = Uint32Array;
 
 /** @param seed a whole number below 2^48 that nobody else knows; the same one gives the same words */
 export function hashWordsOf(seed: number): HashWords {
-  const octets = createHash('shake256', { outputLength: places * 256 * 4 })
+  const octets = createHash('shake256', { outputLength: places * 256 * Uint32Array.BYTES_PER_ELEMENT })
     .update(`serial hash ${seed}`)
     .digest();
-  return Uint32Array.from({ length: places * 256 }, (_, index) => octets.readUInt32LE(index * 4));
+  // Copied, as the digest may begin anywhere. The order of octets is this machine's, like that of the table.
+  return new Uint32Array(Uint8Array.from(octets).buffer);
 }
 
 /**
