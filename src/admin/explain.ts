@@ -9,10 +9,11 @@ import type { Account } from '../base/identity.ts';
 import type { Verdict } from '../base/verdict.ts';
 import { verdict } from '../base/verdict.ts';
 import { unwatched } from '../gateway/exchange.ts';
-import { decide, demand, judge } from '../gateway/flow.ts';
+import { decide, demand } from '../gateway/flow.ts';
 import { hostOf } from '../gateway/authority.ts';
 import { looksAtCertificates, ruleAt } from '../gateway/rule.ts';
 import type { Setup } from '../gateway/setup.ts';
+import { trustOf } from '../gateway/setup.ts';
 import type { Outgoing, Rule } from '../gateway/stages.ts';
 import { isVerdict } from '../gateway/stages.ts';
 import { answerOf, isGood, type Outcomes } from '../iis/verdict-table.ts';
@@ -112,8 +113,10 @@ async function walk(
   const presented = demand({ rule, shown: looksAtCertificates(rule) || question.offline ? shown : null }, recorder);
   if (isVerdict(presented)) return presented;
   if (!question.offline) return decide(presented, { connection: null, ...unwatched }, setup, recorder);
-  const trusted = await judge(presented, setup, setup.clock.now(), recorder);
-  return isVerdict(trusted) ? trusted : verdict('trusted', 'the chain is good; no directory was asked (offline)');
+  const judged = setup.chains.judge(shown, trustOf(rule.binding, setup), setup.clock.now(), recorder, new Set());
+  return isVerdict(judged)
+    ? judged
+    : verdict('trusted', 'the chain is good; neither directory nor revocation was asked (offline)');
 }
 
 function ruleFor(question: Question, setup: Setup): Rule | Verdict {

@@ -3,7 +3,7 @@
  */
 import type { AccountMatch, Explanation } from '../admin/explain.ts';
 import { exitCodeOf, explain, explainAlone, matchAccount } from '../admin/explain.ts';
-import type { Instant } from '../base/brand.ts';
+import type { Instant, Millis } from '../base/brand.ts';
 import type { Clock } from '../base/clock.ts';
 import { systemClock } from '../base/clock.ts';
 import { Failure } from '../base/failure.ts';
@@ -62,6 +62,7 @@ async function withConfiguration(config: string, read: ReadChain, options: Expla
       path: options.path,
       offline,
     };
+    if (!offline) await setup.revocation.start(startTimeout);
     const explanation = await explain(question, setup);
     const match = options.account === undefined ? null : await matchAccount(read.leaf, options.account, setup);
     return { explanation, match };
@@ -69,6 +70,9 @@ async function withConfiguration(config: string, read: ReadChain, options: Expla
     await setup.close();
   }
 }
+
+/** For lists that the configuration names; whoever needs one that takes longer waits for it then. */
+const startTimeout = 15_000 as Millis;
 
 /** @throws Failure when the text is not an instant with a zone */
 function clockAt(text: string | undefined): Clock {

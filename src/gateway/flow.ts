@@ -99,13 +99,8 @@ export function demand(presented: Presented, steps: Steps): Presented | Verdict 
   return refused;
 }
 
-/** Whether the chain that was shown is good and nobody on it is revoked; explain stops here when it may not ask a directory. */
-export async function judge(
-  presented: Presented,
-  setup: Setup,
-  now: Instant,
-  steps: Steps,
-): Promise<Trusted | Verdict> {
+/** Whether the chain that was shown is good and nobody on it is revoked. */
+async function judge(presented: Presented, setup: Setup, now: Instant, steps: Steps): Promise<Trusted | Verdict> {
   const { shown, rule } = presented;
   if (shown === null) return { presented, path: null, evidence: [], until: now };
   const judged = await setup.judge.judge(shown, trustOf(rule.binding, setup), now, steps);

@@ -32,6 +32,11 @@ export interface RevocationSetup {
   states(): readonly SourceState[];
   /** An operator's order: asks now, and may take an older list than the one held. */
   refresh(source: string, allowOlder: boolean): Promise<Refreshed>;
+  /**
+   * Asks every list that can be known without a client's certificate: those of the configuration, those that its CA certificates name, and
+   * those that were in use before. Takes over what is good.
+   */
+  contact(): Promise<readonly { readonly source: string; readonly refreshed: Refreshed }[]>;
   /** What gives the OCSP answer that is stapled to a binding's certificate; null when nothing is. Asked once for each binding. */
   staplerOf(binding: BindingSettings): (() => Buffer | null) | null;
   /** `listener` is told whenever a list came into use. */
@@ -89,7 +94,7 @@ export function createRevocationSetup(settings: Settings, facilities: Revocation
     issuers: aia ? createIssuerFetch({ fetcher, clock }) : null,
     fetcher,
     async start(timeout) {
-      if (![...settings.trust.values()].some(({ revocation }) => revocation.mode !== 'disabled')) return;
+      if (!isWanted(settings)) return;
       await crls.restore(signers, rules);
       await Promise.all(configured.map((source) => crls.refresh(source, signers, { timeout, ...rules })));
     },
@@ -104,6 +109,15 @@ export function createRevocationSetup(settings: Settings, facilities: Revocation
       const outcome = refreshed.kind === 'failed' ? refreshed.code : refreshed.kind;
       report({ time: isoText(clock.now()), event: 'revocation.ordered', source, allowOlder, outcome });
       return refreshed;
+    },
+    async contact() {
+      if (!isWanted(settings)) return [];
+      await crls.restore(signers, rules);
+      const sources = new Set([...configured, ...namedSources(settings), ...crls.states().map(({ source }) => source)]);
+      const options = { timeout: orderTimeout, ...rules, force: true };
+      return Promise.all(
+        [...sources].map(async (source) => ({ source, refreshed: await crls.refresh(source, signers, options) })),
+      );
     },
     staplerOf({ name }) {
       const question = settings.stapling.get(name);
@@ -124,6 +138,20 @@ export function createRevocationSetup(settings: Settings, facilities: Revocation
 function configuredSources({ revocation, trust }: Settings): readonly string[] {
   const policies = [...trust.values()].flatMap((each) => each.revocation.issuers);
   return [...new Set([...revocation.crls, ...policies.flatMap(({ crls }) => crls)])];
+}
+
+function isWanted({ trust }: Settings): boolean {
+  return [...trust.values()].some(({ revocation }) => revocation.mode !== 'disabled');
+}
+
+/** Of each distribution point of a CA certificate the first place that can be fetched from. */
+function namedSources({ trust }: Settings): readonly string[] {
+  const authorities = [...trust.values()].flatMap(({ store }) => [...store.intermediates, ...store.anchors]);
+  const points = authorities.flatMap(({ extensions }) => [
+    ...extensions.crlDistributionPoints,
+    ...extensions.freshestCrl,
+  ]);
+  return points.flatMap(({ fullName }) => fullName?.uris.slice(0, 1) ?? []);
 }
 
 /** The CAs that the configuration knows: who signs a list that was not fetched for anybody's certificate. */
