@@ -172,12 +172,13 @@ await t.test('crl show', async (t) => {
 
   await t.test('nothing of a list acts on a terminal', async (t) => {
     const hostile = await createAuthority({ subject: 'CN=\u001b[2J\u202eevil\u2028', key });
+    const another = await createAuthority({ subject: 'CN=\u001b]0;title\u0007', key });
     const path = await file(
       'hostile.crl',
       listOf(hostile, {
         ...dates,
         scope: issuingDistributionPoint({ indirect: true, uris: ['http://x/\u001b[31m'] }),
-        entries: [{ serial: '0a', certificateIssuer: certificateOf(hostile).subject.der }],
+        entries: [{ serial: '0a', certificateIssuer: certificateOf(another).subject.der }],
       }),
     );
     for (const more of [[], ['--json'], ['--serial', '0a'], ['--issuer', otherFile]]) {
@@ -292,6 +293,53 @@ await t.test('ocsp check', async (t) => {
     t.equal(good.requests.length, 1);
   });
 
+  await t.test('with a configuration its responders are asked first, and its hosts hold', async (t) => {
+    const dead = await startScriptedHttp(t, (_, socket) => socket.end(answer(500)));
+    const good = await startScriptedHttp(t, (_, socket) => socket.end(answer(200, body)));
+    const own = await startScriptedHttp(t, (_, socket) => socket.end(answer(500)));
+    const named = await root.issue({
+      subject: 'CN=carol',
+      key,
+      authorityInfoAccess: { ocsp: own.url, caIssuers: 'http://pki.example.test/ca.crt' },
+    });
+    const body = response({ certificate: named });
+    const carol = await file('carol.pem', named.cert);
+    const config = (responders: readonly string[]) =>
+      file(
+        'ocsp.yaml',
+        `bindings: [{ endpoint: "127.0.0.1:0" }, { endpoint: "127.0.0.2:0", certificate: { cert: file:w.pem, key: file:w.key } }]
+sites: [{ name: Site, bindings: ["127.0.0.1:0"], upstream: "http://127.0.0.1:1" }]
+trust: { roots: [file:root.pem] }
+revocation: { issuers: [{ certificate: file:root.pem, ocsp: ${JSON.stringify(responders)} }] }
+`,
+      );
+    const web = await root.issue({ subject: 'CN=w', key: 'p256' });
+    await file('w.pem', web.cert);
+    await file('w.key', web.key);
+    const { code, stdout, stderr } = await dsmapper(
+      t,
+      'ocsp',
+      'check',
+      carol,
+      rootFile,
+      '-c',
+      await config([dead.url, good.url]),
+      '--json',
+    );
+    t.equal(code, 0, stderr);
+    t.match(JSON.parse(stdout), {
+      answers: [
+        { responder: dead.url, status: 'noAnswer', code: 'httpStatus' },
+        { responder: good.url, status: 'good' },
+      ],
+    });
+    t.equal(own.requests.length, 0, 'nobody is asked after an answer');
+    const refused = await dsmapper(t, 'ocsp', 'check', carol, rootFile, '-c', await config([dead.url]));
+    t.equal(refused.code, 3);
+    t.match(refused.stdout, /the configuration does not allow http:\/\/127\.0\.0\.1/);
+    t.equal(own.requests.length, 0, 'a host that the configuration does not allow');
+  });
+
   await t.test('questions that make no sense', async (t) => {
     const stranger = await dsmapper(t, 'ocsp', 'check', aliceFile, otherFile, '--url', 'http://127.0.0.1:1/');
     t.equal(stranger.code, 1);
@@ -300,5 +348,85 @@ await t.test('ocsp check', async (t) => {
     t.equal(none.code, 1);
     t.match(none.stderr, /names no OCSP responder/);
     t.equal((await dsmapper(t, 'ocsp', 'check', aliceFile, rootFile, '--url', 'ldap:///CN=a')).code, 2);
+  });
+});
+
+await t.test('check', async (t) => {
+  const web = await root.issue({ subject: 'CN=web', key: 'p256', dnsNames: ['localhost'] });
+  const subordinate = await root.subordinate({
+    subject: 'O=Lab,CN=Issuing',
+    key,
+    crlDistributionPoints: ['http://pki.example.test/root.crl', 'http://127.0.0.1:1/root.crl'],
+    authorityInfoAccess: { ocsp: 'http://ocsp.example.test:8080/', caIssuers: 'http://aia.example.test/ca.crt' },
+  });
+  await file('web.pem', web.cert);
+  await file('web.key', web.key);
+  await file('issuing.pem', subordinate.cert);
+  const server = await startScriptedHttp(t, ({ path }, socket) => {
+    const lists: Readonly<Record<string, Buffer>> = {
+      '/root.crl': listOf(root, { ...dates, crlNumber: 9, entries }),
+      '/old.crl': listOf(root, { thisUpdate: iso(-48 * hour), nextUpdate: iso(-24 * hour), crlNumber: 3 }),
+    };
+    const list = lists[path];
+    socket.end(list === undefined ? answer(path === '/' ? 200 : 404) : answer(200, list));
+  });
+  const config = (crls: readonly string[], more = '', intermediates = '[]') =>
+    file(
+      'dsmapper.yaml',
+      `bindings:
+  - endpoint: 127.0.0.1:0
+    certificate: { cert: file:web.pem, key: file:web.key }
+    negotiateClientCertificate: enabled
+sites:
+  - { name: Site, bindings: ["127.0.0.1:0"], upstream: "${server.url.slice(0, -1)}", locations: { /: { access: { sslFlags: [Ssl] } } } }
+trust: { roots: [file:root.pem], intermediates: ${intermediates} }
+revocation: { crls: ${JSON.stringify(crls)}${more} }
+`,
+    );
+
+  await t.test('a list that is good', async (t) => {
+    const { code, stdout, stderr } = await dsmapper(t, 'check', '-c', await config([`${server.url}root.crl`]));
+    t.equal(code, 0, stderr + stdout);
+    t.match(stdout, /^ok +CRL http:\/\/127\.0\.0\.1:\d+\/root\.crl: number 9, 2 entries, until 2/m);
+    t.notMatch(stdout, /hosts that certificates/);
+  });
+
+  await t.test('one that is not taken up is a finding, one that does not come is silent', async (t) => {
+    const old = await dsmapper(t, 'check', '-c', await config([`${server.url}old.crl`]));
+    t.equal(old.code, 1);
+    t.match(old.stdout, /^BAD +CRL .*old\.crl: expired: /m);
+    const absent = await dsmapper(t, 'check', '-c', await config([`${server.url}none.crl`]), '--json');
+    t.equal(absent.code, 3);
+    t.match(JSON.parse(absent.stdout), { contacts: [{ answers: false, detail: /^httpStatus: / }, {}] });
+  });
+
+  await t.test('hosts that CA certificates name are proposed', async (t) => {
+    const path = await config([`${server.url}root.crl`], '', '[file:issuing.pem]');
+    const { code, stdout } = await dsmapper(t, 'check', '--offline', '-c', path);
+    t.equal(code, 0);
+    t.match(stdout, /^ {2}pki\.example\.test, named by CN=Issuing,O=Lab$/m);
+    const own = server.place;
+    t.match(stdout, `  revocation: { hosts: ["${own}", "127.0.0.1:1", "ocsp.example.test:8080", "pki.example.test"] }`);
+    const again = await config(
+      [`${server.url}root.crl`],
+      ', hosts: ["127.0.0.1:1", "ocsp.example.test:8080", .example.test]',
+      '[file:issuing.pem]',
+    );
+    t.notMatch((await dsmapper(t, 'check', '--offline', '-c', again)).stdout, /hosts that certificates/);
+    const aia = await config([`${server.url}root.crl`], '', '[file:issuing.pem], aia: enabled');
+    t.match(JSON.parse((await dsmapper(t, 'check', '--offline', '-c', aia, '--json')).stdout), {
+      proposedHosts: [{ host: '127.0.0.1:1' }, { host: 'aia.example.test' }, {}, {}],
+      revocation: { aia: true },
+    });
+    const findings = await dsmapper(t, 'check', '-c', path);
+    t.match(findings.stdout, /^BAD +CRL http:\/\/pki\.example\.test\/root\.crl: hostNotAllowed: /m);
+  });
+
+  await t.test('nothing where revocation is not checked', async (t) => {
+    const off = await config([`${server.url}none.crl`], ', mode: disabled', '[file:issuing.pem]');
+    const { code, stdout } = await dsmapper(t, 'check', '-c', off);
+    t.equal(code, 0);
+    t.notMatch(stdout, /CRL|hosts that/);
+    t.match(stdout, /warning: .*revocation is not checked on 127\.0\.0\.1:0/);
   });
 });

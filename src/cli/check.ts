@@ -10,7 +10,9 @@ import type { Settings } from '../gateway/settings.ts';
 import type { Setup } from '../gateway/setup.ts';
 import { createSetup } from '../gateway/setup.ts';
 import { loadFile } from './configuration.ts';
+import { proposalText, proposedHosts, type ProposedHost } from './host-proposal.ts';
 import type { ExitCode } from './program.ts';
+import { contactSources } from './source-contacts.ts';
 import { printable, terminal } from './terminal.ts';
 
 export interface CheckOptions {
@@ -31,8 +33,10 @@ export interface Contact {
 export async function check(options: CheckOptions): Promise<ExitCode> {
   const settings = await loadFile(options.config);
   const contacts = options.offline === true ? [] : await contactAll(settings);
-  if (options.json === true) terminal.json({ source: settings.source, ...describeRules(settings), contacts });
-  else report(settings, contacts);
+  const proposed = proposedHosts(settings);
+  if (options.json === true)
+    terminal.json({ source: settings.source, ...describeRules(settings), contacts, proposedHosts: proposed });
+  else report(settings, contacts, proposed);
   const [silent] = contacts.filter(({ answers }) => !answers);
   if (silent !== undefined)
     throw new Failure(`${silent.what} does not answer as it should: ${silent.detail}`, {
@@ -56,7 +60,11 @@ async function contactAll(settings: Settings): Promise<readonly Contact[]> {
     metrics: createMetrics(silentGauges),
   });
   try {
-    return [...(await contactDirectory(setup)), ...(await contactUpstreams(setup))];
+    return [
+      ...(await contactDirectory(setup)),
+      ...(await contactSources(setup.revocation)),
+      ...(await contactUpstreams(setup)),
+    ];
   } finally {
     await setup.close();
   }
@@ -105,7 +113,7 @@ async function contactUpstreams(setup: Setup): Promise<readonly Contact[]> {
   );
 }
 
-function report(settings: Settings, contacts: readonly Contact[]): void {
+function report(settings: Settings, contacts: readonly Contact[], proposed: readonly ProposedHost[]): void {
   const { paint } = terminal;
   terminal.line(paint('bold', `${settings.source} is valid`));
   for (const line of rulesText(describeRules(settings))) terminal.line(line);
@@ -114,4 +122,10 @@ function report(settings: Settings, contacts: readonly Contact[]): void {
     const mark = !answers ? paint('red', 'FAIL') : finding ? paint('yellow', 'BAD ') : paint('green', 'ok  ');
     terminal.line(`${mark} ${printable(what)}: ${printable(detail)}`);
   }
+  if (proposed.length === 0) return;
+  terminal.line();
+  terminal.line('hosts that certificates of this configuration name and that it does not allow:');
+  for (const { host, namedBy } of proposed) terminal.line(printable(`  ${host}, named by ${namedBy.join(' and ')}`));
+  terminal.line('to fetch revocation data from all of them:');
+  terminal.line(printable(`  ${proposalText(proposed, settings)}`));
 }
