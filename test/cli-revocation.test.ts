@@ -7,10 +7,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
 import type { Test } from 'tap';
-import { run } from '../src/cli/program.ts';
 import { createAuthority } from '../src/lab/authority.ts';
 import { pemText } from '../src/x509/pem.ts';
 import { certificateOf } from './support/chains.ts';
+import { within } from './support/command.ts';
 import { listOf } from './support/crl-scene.ts';
 import { bulkEntries, issuingDistributionPoint } from './support/crl-writer.ts';
 import { errorResponse, writeOcspResponse, type WrittenResponse, type WrittenSingle } from './support/ocsp-writer.ts';
@@ -36,20 +36,7 @@ const rootFile = await file('root.pem', root.cert);
 const otherFile = await file('other.pem', other.cert);
 const aliceFile = await file('alice.pem', alice.cert);
 
-async function dsmapper(t: Test, ...words: readonly string[]) {
-  const output = { stdout: '', stderr: '' };
-  const captured = (['stdout', 'stderr'] as const).map((name) =>
-    t.capture(process[name], 'write', (piece: unknown) => {
-      output[name] += String(piece);
-      return true;
-    }),
-  );
-  try {
-    return { code: await run(words), ...output };
-  } finally {
-    for (const each of captured) each.restore();
-  }
-}
+const dsmapper = (t: Test, ...words: readonly string[]) => within(t, words);
 
 /** What may not reach a terminal: control and format characters but for the line's end. */
 const raw = /(?!\n)[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u;
