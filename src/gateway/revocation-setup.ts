@@ -113,7 +113,11 @@ export function createRevocationSetup(settings: Settings, facilities: Revocation
     async contact() {
       if (!isWanted(settings)) return [];
       await crls.restore(signers, rules);
-      const sources = new Set([...configured, ...namedSources(settings), ...crls.states().map(({ source }) => source)]);
+      const sources = new Set([
+        ...configured,
+        ...namedSources(settings, fetcher),
+        ...crls.states().map(({ source }) => source),
+      ]);
       const options = { timeout: orderTimeout, ...rules, force: true };
       return Promise.all(
         [...sources].map(async (source) => ({ source, refreshed: await crls.refresh(source, signers, options) })),
@@ -144,14 +148,17 @@ function isWanted({ trust }: Settings): boolean {
   return [...trust.values()].some(({ revocation }) => revocation.mode !== 'disabled');
 }
 
-/** Of each distribution point of a CA certificate the first place that can be fetched from. */
-function namedSources({ trust }: Settings): readonly string[] {
+/** Of each distribution point of a CA certificate the first place that may be fetched from, or the first of all. */
+function namedSources({ trust }: Settings, fetcher: Fetcher): readonly string[] {
   const authorities = [...trust.values()].flatMap(({ store }) => [...store.intermediates, ...store.anchors]);
   const points = authorities.flatMap(({ extensions }) => [
     ...extensions.crlDistributionPoints,
     ...extensions.freshestCrl,
   ]);
-  return points.flatMap(({ fullName }) => fullName?.uris.slice(0, 1) ?? []);
+  return points.flatMap(({ fullName }) => {
+    const uris = fullName?.uris ?? [];
+    return uris.find((uri) => fetcher.refusalOf(uri) === null) ?? uris[0] ?? [];
+  });
 }
 
 /** The CAs that the configuration knows: who signs a list that was not fetched for anybody's certificate. */
