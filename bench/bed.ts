@@ -63,6 +63,7 @@ export async function openBed({ key, profile, progress }: BedOptions): Promise<B
     certificates: 'pki',
     upstream: `http://127.0.0.1:${backendPort}`,
     controller: directory.url,
+    revocation: null,
     log: join(folder, 'access.log'),
     socket: null,
   })

@@ -22,6 +22,8 @@ export function curlLines(ports: LabPorts, certs: string, files: string): readon
     ['no certificate: 403.7', `${curl} ${late}/payroll`],
     ['expired: 403.17', `${curl} ${as('expired')} ${late}/payroll`],
     ['foreign root: 403.16', `${curl} ${as('foreign')} ${late}/payroll`],
+    ['revoked: 403.13', `${curl} ${as('revoked')} ${late}/payroll`],
+    ['issued by the renewed CA: 200', `${curl} ${as('renewed')} ${late}/payroll`],
     ['no account: 401.2', `${curl} ${as('nobody')} ${late}/payroll`],
     ['disabled account: 403.12', `${curl} ${as('disabled')} ${late}/payroll`],
     ['two accounts: 403.12', `${curl} ${as('twice')} ${late}/payroll`],

@@ -21,6 +21,8 @@ export interface LabPlace {
   readonly certificates: string;
   readonly upstream: string;
   readonly controller: string;
+  /** The revocation server as `host:port`, and where its lists are kept; null: nothing is checked for revocation. */
+  readonly revocation: { readonly host: string; readonly cacheDirectory: string } | null;
   /** A path, or `-`. */
   readonly log: string;
   /** Null: no admin socket. */
@@ -35,13 +37,19 @@ export function labConfiguration(lab: Lab, ports: LabPorts, folder: string): str
     certificates: relative(folder, lab.pki.folder),
     upstream: lab.echo.url,
     controller: lab.directory.url,
+    revocation: { host: new URL(lab.revocation.url).host, cacheDirectory: 'revocation' },
     log: 'access.log',
     socket: 'admin.sock',
   });
 }
 
 export function configurationText(place: LabPlace): string {
-  const { address, ports, upstream, controller } = place;
+  const { address, ports, upstream, controller, revocation } = place;
+  const verify =
+    revocation === null
+      ? 'verifyClientCertificateRevocation: disabled'
+      : `verifyClientCertificateRevocation: enabled
+    revocationFreshnessTime: 10s   # so that whoever is revoked sees it soon; 0s waits until the list ends`;
   const file = (name: string) => `file:${place.certificates}/${name}`;
   const certificate = `{ cert: "${file('gateway.pem')}", key: "${file('gateway.key')}" }`;
   return `# Written by "dsmapper lab" at every start. Try changes on a copy:  dsmapper check -c COPY
@@ -53,12 +61,12 @@ bindings:
     certificate: ${certificate}
     dsMapperUsage: enabled
     negotiateClientCertificate: disabled
-    verifyClientCertificateRevocation: disabled
+    ${verify}
   - endpoint: ${address}:${ports.upFront}          # asks in the first handshake (TLS 1.3, HTTP/2)
     certificate: ${certificate}
     dsMapperUsage: enabled
     negotiateClientCertificate: enabled
-    verifyClientCertificateRevocation: disabled
+    ${verify}
     enableSessionTicket: true
   - endpoint: ${address}:${ports.http}          # plain http: 403.4 wherever Ssl is set
 
@@ -82,9 +90,9 @@ sites:
 
 trust:
   roots: ["${file('root.pem')}"]
-  intermediates: ["${file('issuing.pem')}"]
+  intermediates: ["${file('issuing.pem')}", "${file('issuing-renewed.pem')}"]
   ntAuth: directory
-
+${revocation === null ? '' : revocationText(revocation)}
 directory:
   domains:
     - name: ${labDomain.domain}
@@ -94,5 +102,14 @@ directory:
 
 log: { file: "${place.log}" }
 admin: { listen: "${address}:${ports.admin}"${place.socket === null ? '' : `, socket: ${place.socket}`} }
+`;
+}
+
+function revocationText({ host, cacheDirectory }: NonNullable<LabPlace['revocation']>): string {
+  return `
+revocation:
+  mode: online
+  hosts: ["${host}"]
+  cacheDirectory: "${cacheDirectory}"
 `;
 }

@@ -15,7 +15,7 @@ import { startLab } from '../lab/lab.ts';
 import { usualRevocationUrl } from '../lab/revocation-addresses.ts';
 import { loadFile } from './configuration.ts';
 import { curlLines } from './lab-commands.ts';
-import { prepare, runEcho } from './lab-parts.ts';
+import { prepare, runEcho, runRevocation } from './lab-parts.ts';
 import type { LabPorts } from './lab-configuration.ts';
 import { labConfiguration } from './lab-configuration.ts';
 import type { ExitCode } from './program.ts';
@@ -29,6 +29,7 @@ export interface LabOptions {
   readonly ports?: string;
   readonly prepare?: string;
   readonly echo?: string;
+  readonly revocation?: string;
   readonly json?: boolean;
 }
 
@@ -46,6 +47,7 @@ const recipes = fileURLToPath(new URL('../../certs/recipes', import.meta.url));
 export async function runLab(options: LabOptions): Promise<ExitCode> {
   if (options.prepare !== undefined) return prepare(resolve(options.prepare), recipes);
   if (options.echo !== undefined) return runEcho(options.echo);
+  if (options.revocation !== undefined) return runRevocation(options.revocation, resolve(options.folder), recipes);
   const ended = stopSignal();
   const run = await startAll(options);
   if (options.json === true) terminal.json(readyEvent(run));

@@ -282,7 +282,7 @@ await t.test('an older list never replaces a newer one, unless an operator says 
   t.equal(await codeFor(to, 'revoked'), 'certificateRevoked');
   t.match(await revocation.refresh(source, true), { kind: 'taken' });
   t.ok(
-    to.log.some((line) => line['event'] === 'revocation.ordered' && line['allowOlder'] === true),
+    to.events.some((line) => line['event'] === 'revocation.ordered' && line['allowOlder'] === true),
     'and it is in the log',
   );
 });

@@ -30,6 +30,8 @@ export interface TestGateway {
   readonly ports: LabPorts;
   /** Request lines so far, newest last. */
   readonly log: readonly Readonly<Record<string, unknown>>[];
+  /** What the log tells beside requests, such as a CRL that was taken up. */
+  readonly events: readonly Readonly<Record<string, unknown>>[];
   /** The line of a request, by the X-Request-Id of its answer; the client may have that before the line is written. */
   logged(requestId: unknown): Promise<Readonly<Record<string, unknown>>>;
   /** PEM texts of a certificate of the lab's PKI. */
@@ -78,6 +80,7 @@ export async function testGateway(t: Test, options: TestGatewayOptions = {}): Pr
     folder,
     ports,
     log: log.lines,
+    events: log.events,
     logged: log.logged,
     identity: (name) => ({ cert: certificate(name).chain, key: certificate(name).key }),
     ca: certificate('root').cert,
@@ -150,9 +153,11 @@ function answerOf(response: http.IncomingMessage, body: string): TestAnswer {
 
 function memoryLog() {
   const lines: Readonly<Record<string, unknown>>[] = [];
+  const events: Readonly<Record<string, unknown>>[] = [];
   const waiting = new Set<() => void>();
   const log: AccessLog = {
     write(record) {
+      if ('event' in record) return void events.push(record);
       lines.push(record);
       for (const look of waiting) look();
     },
@@ -172,7 +177,7 @@ function memoryLog() {
       look();
     });
   }
-  return { ...log, lines, logged };
+  return { ...log, lines, events, logged };
 }
 
 /** Ports of this process so far: one that is free again may still be meant for somebody else. */
