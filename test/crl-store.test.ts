@@ -767,6 +767,35 @@ await t.test('lists outlive the process', async (t) => {
   t.strictSame(numbersOf(forced, ca), [3]);
 });
 
+await t.test('whoever only looks into the folder of another leaves it as it is', async (t) => {
+  const ca = listAuthority();
+  const cacheDirectory = scratchFolder();
+  const owner = openStore(t, { cacheDirectory });
+  owner.fetcher.give(url, listOf(ca, { crlNumber: 3 }));
+  await owner.refresh(url, [ca]);
+  await owner.store.close();
+  const [kept = ''] = await readdir(cacheDirectory);
+  await writeFile(join(cacheDirectory, kept.replace('.crl', '.tmp')), 'being written');
+  await writeFile(join(cacheDirectory, `${'0'.repeat(64)}.crl`), 'damaged');
+  const files = (await readdir(cacheDirectory)).toSorted();
+  const before = await readFile(join(cacheDirectory, kept));
+
+  const onlooker = openStore(t, { cacheDirectory, readOnly: true });
+  await onlooker.store.restore(trusting(ca));
+  t.strictSame(numbersOf(onlooker, ca), [3], 'but sees what is there');
+  onlooker.fetcher.give(url, listOf(ca, { crlNumber: 4 }));
+  t.equal(outcome(await onlooker.refresh(url, [ca], { force: true })), 'taken');
+  await onlooker.store.close();
+  t.strictSame((await readdir(cacheDirectory)).toSorted(), files);
+  t.ok(before.equals(await readFile(join(cacheDirectory, kept))));
+  t.equal(onlooker.heard('cacheProblem'), 1, 'damage is reported');
+
+  const nowhere = join(cacheDirectory, 'not-there');
+  const early = openStore(t, { cacheDirectory: nowhere, readOnly: true });
+  await early.store.restore(trusting(ca));
+  await t.rejects(stat(nowhere), { code: 'ENOENT' });
+});
+
 await t.test('what an operator took up in place of a newer list is what comes back', async (t) => {
   const ca = listAuthority();
   const cacheDirectory = scratchFolder();

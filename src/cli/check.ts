@@ -58,6 +58,7 @@ async function contactAll(settings: Settings): Promise<readonly Contact[]> {
     clock: systemClock,
     random: Math.random,
     metrics: createMetrics(silentGauges),
+    readOnly: true,
   });
   try {
     return [

@@ -53,7 +53,8 @@ async function withConfiguration(config: string, read: ReadChain, options: Expla
     throw badFlag(`there is no binding ${options.binding}`, `the bindings are ${names.join(', ')}`);
   const offline = options.offline === true;
   const used = offline ? { ...settings, directory: null } : settings;
-  const setup = createSetup(used, 1, { clock, random: Math.random, metrics: createMetrics(silentGauges) });
+  const metrics = createMetrics(silentGauges);
+  const setup = createSetup(used, 1, { clock, random: Math.random, metrics, readOnly: true });
   try {
     const question = {
       ...read,

@@ -49,6 +49,8 @@ export interface RevocationFacilities {
   readonly random: () => number;
   readonly metrics: Metrics;
   readonly directory: ObjectReader | null;
+  /** For commands beside a gateway: what is on disk belongs to that, and is only read. */
+  readonly readOnly: boolean;
   /** What becomes of each source, for the log. */
   readonly report: (record: Readonly<Record<string, unknown>>) => void;
 }
@@ -61,7 +63,7 @@ const staplingTimeout = 15_000 as Millis;
 const staplingRules = { maximumAge: null, minimumRsaBits: 2048, nonce: 'never' } as const;
 
 export function createRevocationSetup(settings: Settings, facilities: RevocationFacilities): RevocationSetup {
-  const { clock, random, metrics, directory, report } = facilities;
+  const { clock, random, metrics, directory, readOnly, report } = facilities;
   const { hosts, cacheDirectory, maximumCrlBytes, aia } = settings.revocation;
   const configured = configuredSources(settings);
   const files = configured.filter((source) => source.startsWith('file:'));
@@ -72,6 +74,7 @@ export function createRevocationSetup(settings: Settings, facilities: Revocation
     clock,
     random,
     cacheDirectory,
+    readOnly,
     maximumBytes: maximumCrlBytes,
     onChange(change) {
       if (change.kind === 'taken') for (const listener of listeners) listener();

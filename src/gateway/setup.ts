@@ -43,6 +43,8 @@ export interface SetupFacilities {
   readonly clock: Clock;
   readonly random: () => number;
   readonly metrics: Metrics;
+  /** For commands that may run beside a gateway of the same configuration: nothing of it is written. */
+  readonly readOnly?: boolean;
   /** Takes what the log should tell beside requests. */
   readonly report?: (record: Readonly<Record<string, unknown>>) => void;
   /** Stands in for the real directory in tests. */
@@ -50,7 +52,7 @@ export interface SetupFacilities {
 }
 
 export function createSetup(settings: Settings, generation: number, facilities: SetupFacilities): Setup {
-  const { clock, random, metrics, report = () => {} } = facilities;
+  const { clock, random, metrics, readOnly = false, report = () => {} } = facilities;
   const forest =
     settings.directory === null || facilities.directory !== undefined
       ? null
@@ -58,7 +60,7 @@ export function createSetup(settings: Settings, generation: number, facilities: 
   const directory = facilities.directory ?? forest;
   const mapper = directory === null ? null : createMapper({ directory, settings: settings.mapping, clock });
   const chains = createChainJudge(settings.limits.maximumCertificates);
-  const revocation = createRevocationSetup(settings, { clock, random, metrics, directory: forest, report });
+  const revocation = createRevocationSetup(settings, { clock, random, metrics, directory: forest, readOnly, report });
   const upstreams = new Map<string, Upstream>();
   for (const { upstream } of settings.sites.flatMap((site) => site.locations)) {
     const key = JSON.stringify(upstream);

@@ -30,6 +30,8 @@ export interface CrlDiskSettings {
   readonly directory: string;
   /** Octets of a list; larger ones are not read. */
   readonly maximumBytes: number;
+  /** For commands beside a gateway that owns the folder: only looks. */
+  readonly readOnly: boolean;
   /** Called when a list is safe on disk. */
   readonly onKept: (source: string) => void;
   /** @param source null: the folder as a whole */
@@ -39,7 +41,7 @@ export interface CrlDiskSettings {
 /** Files that `readAll` reads; the store keeps no more sources. */
 export const maximumFiles = 1000;
 
-export function openCrlDisk({ directory, maximumBytes, onKept, onProblem }: CrlDiskSettings): CrlDisk {
+export function openCrlDisk({ directory, maximumBytes, readOnly, onKept, onProblem }: CrlDiskSettings): CrlDisk {
   /** What is still to be done for each source; null: its file goes. */
   const pending = new Map<string, KeptCrl | null>();
   let draining: Promise<void> | null = null;
@@ -52,6 +54,7 @@ export function openCrlDisk({ directory, maximumBytes, onKept, onProblem }: CrlD
   }
 
   async function prepareFolder(): Promise<boolean> {
+    if (readOnly) return true;
     try {
       await mkdir(directory, { recursive: true, mode: 0o700 });
       for (const name of await readdir(directory))
@@ -85,6 +88,7 @@ export function openCrlDisk({ directory, maximumBytes, onKept, onProblem }: CrlD
 
   async function moveAside(path: string, source: string | null, reason: string): Promise<void> {
     const aside = path.replace(/\.crl$/, '.damaged');
+    if (readOnly) return onProblem(source, `${path} is damaged: ${reason}`);
     try {
       await rename(path, aside);
       onProblem(source, `${path} is damaged and was set aside as ${aside} until the next start: ${reason}`);
@@ -141,6 +145,7 @@ export function openCrlDisk({ directory, maximumBytes, onKept, onProblem }: CrlD
   }
 
   function plan(source: string, kept: KeptCrl | null): void {
+    if (readOnly) return;
     pending.delete(source);
     pending.set(source, kept);
     draining ??= drain();

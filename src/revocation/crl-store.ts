@@ -37,6 +37,8 @@ export interface CrlStoreSettings extends Partial<Pick<CrlExaminerSettings, 'sta
   readonly random: () => number;
   /** Made with mode 0700 where it is missing; belongs to this store alone. Null: nothing outlives the process. */
   readonly cacheDirectory: string | null;
+  /** Reads the directory of a gateway that may be running, and writes nothing. */
+  readonly readOnly?: boolean;
   /** Octets of one list. */
   readonly maximumBytes?: number;
   /** Octets of all lists together; the least recently used go first. */
@@ -95,6 +97,7 @@ export function createCrlStore(settings: CrlStoreSettings): MeasuredCrlStore {
       : openCrlDisk({
           directory: cacheDirectory,
           maximumBytes,
+          readOnly: settings.readOnly ?? false,
           onKept: (source) => onChange({ kind: 'kept', source }),
           onProblem: (source, detail) => onChange({ kind: 'cacheProblem', source, detail }),
         });
