@@ -28,9 +28,10 @@ interface SignedParts {
   readonly certificates?: readonly Buffer[];
   readonly crls?: Buffer;
   readonly signers?: Buffer;
+  readonly tail?: Buffer;
 }
 
-function signedData({ type = oids.signedData, content, certificates = [], crls, signers }: SignedParts): Buffer {
+function signedData({ type = oids.signedData, content, certificates = [], crls, signers, tail }: SignedParts): Buffer {
   const signed = sequence(
     integer('01'),
     set(),
@@ -38,6 +39,7 @@ function signedData({ type = oids.signedData, content, certificates = [], crls, 
     element(0xa0, ...certificates),
     ...(crls === undefined ? [] : [element(0xa1, crls)]),
     set(...(signers === undefined ? [] : [signers])),
+    ...(tail === undefined ? [] : [tail]),
   );
   return sequence(oid(type), element(0xa0, signed));
 }
@@ -87,6 +89,7 @@ await t.test('a bundle is what authorities publish', async (t) => {
     'another content type': [signedData({ type: '1.2.840.113549.1.7.3', certificates: both }), /not signedData/],
     content: [signedData({ content: sequence(), certificates: both }), /no content/],
     'a signer': [signedData({ certificates: both, signers: sequence() }), /signerInfos/],
+    'more than there is': [signedData({ certificates: both, tail: sequence() }), /too many/],
     'no certificates': [signedData({ certificates: [element(0xa2, Buffer.alloc(200))] }), /no certificate/],
     'indefinite lengths': [Buffer.concat([Buffer.of(0x30, 0x80), signed.subarray(4), Buffer.of(0, 0)]), /indefinite/],
     'a broken certificate': [signedData({ certificates: [root.der, sequence(sequence())] }), /certificate/],
@@ -203,6 +206,20 @@ await t.test('only what is missing is asked for, where it may be, once', async (
     const { asked } = await complete(await leafAt('http://allowed/issuing'), {}, {}, [issuing, policy]);
     t.strictSame(asked, []);
   });
+  await t.test('nor does one with a detour that leads nowhere', async (t) => {
+    const stranger = await createAuthority({ subject: 'CN=Stranger', key });
+    const cross = {
+      subject: 'O=Lab,CN=Issuing',
+      key,
+      reuseKeyOf: issuing,
+      ...issuersAt('http://allowed/stranger'),
+    } as const;
+    const detour = await stranger.subordinate(cross);
+    const leaf = await leafAt('http://allowed/issuing');
+    const judgement = judge({ presented: [leaf, detour, issuing, policy], roots: [root] });
+    t.match(judgement, { kind: 'trusted', deadEnds: [{ code: 'chainIncomplete' }] });
+    t.strictSame((await complete(leaf, {}, {}, [detour, issuing, policy])).asked, []);
+  });
   await t.test('the dead end of what was presented, not every certificate', async (t) => {
     const { asked, found } = await complete(
       await leafAt('http://allowed/issuing'),
@@ -212,6 +229,12 @@ await t.test('only what is missing is asked for, where it may be, once', async (
     );
     t.strictSame(asked, ['http://allowed/policy']);
     t.strictSame(found, names([policy]));
+  });
+  await t.test('nothing above a root that is not trusted', async (t) => {
+    const stranger = await createAuthority({ subject: 'CN=Stranger', key, ...issuersAt('http://allowed/root') });
+    const leaf = await stranger.issue({ subject: 'CN=alice', key, ...issuersAt('http://allowed/stranger') });
+    const { asked } = await complete(leaf, {}, {}, [stranger]);
+    t.strictSame(asked, []);
   });
   await t.test('the dead end of a configured intermediate', async (t) => {
     const store = createTrustStore([certificateOf(root)], [certificateOf(issuing)]);
@@ -254,8 +277,9 @@ await t.test('only what is missing is asked for, where it may be, once', async (
       ...issuersAt('http://allowed/b'),
     });
     const leaf = await back.issue({ subject: 'CN=alice', key, ...issuersAt('http://allowed/a') });
-    const { asked } = await complete(leaf, { 'http://allowed/a': back.der, 'http://allowed/b': second.der });
+    const { asked, notes } = await complete(leaf, { 'http://allowed/a': back.der, 'http://allowed/b': second.der });
     t.strictSame(asked, ['http://allowed/a', 'http://allowed/b']);
+    t.equal(notes.length, 2);
   });
   await t.test('what is no certificate is left', async (t) => {
     const { found, notes } = await complete(await leafAt('http://allowed/page'), {

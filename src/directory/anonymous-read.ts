@@ -25,20 +25,14 @@ export async function readAnonymously(
   monotonic: () => number,
 ): Promise<ObjectAnswer> {
   const deadline = monotonic() + request.timeout;
-  const attempt = new AbortController();
-  const timer = setTimeout(
-    () => attempt.abort(new Error(`no connection within ${request.timeout} ms`)),
-    request.timeout,
-  );
   try {
-    const socket = await connected(host, port, AbortSignal.any([request.signal, attempt.signal]));
+    const patience = AbortSignal.timeout(Math.ceil(request.timeout));
+    const socket = await connected(host, port, AbortSignal.any([request.signal, patience]));
     const framed = new FramedSocket(socket, limitsFor(request), () => {});
     const connection = createConnection(createClient(url, framed), framed, () => {});
     return await readFrom(connection, url, request, deadline - monotonic());
   } catch (error) {
     return { kind: 'unknown', reason: `${url}: ${reasonOf(error)}` };
-  } finally {
-    clearTimeout(timer);
   }
 }
 

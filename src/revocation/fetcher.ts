@@ -49,6 +49,14 @@ export function createFetcher(settings: FetcherSettings, clock: Clock): Fetcher 
   const closing = new AbortController();
   const underWay = new Set<Promise<unknown>>();
 
+  /** Its end is waited for by `close`, even where its outcome has been given before. */
+  function tracked<T>(work: Promise<T>): Promise<T> {
+    underWay.add(work);
+    const forget = (): void => void underWay.delete(work);
+    work.then(forget, forget);
+    return work;
+  }
+
   function work(target: FetchTarget, options: FetchOptions, retrieval: Retrieval): Promise<Fetched> {
     if (target.kind === 'http') return fetchHttp(target, options, retrieval, http);
     if (target.kind === 'file') return fetchFile(target.path, options, retrieval);
@@ -63,14 +71,12 @@ export function createFetcher(settings: FetcherSettings, clock: Clock): Fetcher 
       if (target.kind === 'refused') return { kind: 'failed', code: target.code, detail: target.why };
       const { signal, timeout } = options;
       const signals = signal === undefined ? [closing.signal] : [closing.signal, signal];
-      const outcome = retrieve(
-        (retrieval) => work(target, options, retrieval),
+      return retrieve(
+        (retrieval) => tracked(work(target, options, retrieval)),
         timeout,
         signals,
         () => clock.monotonic(),
       );
-      underWay.add(outcome);
-      return outcome.finally(() => underWay.delete(outcome));
     },
     refusalOf(url) {
       const target = targetOf(url, reach);
@@ -78,7 +84,7 @@ export function createFetcher(settings: FetcherSettings, clock: Clock): Fetcher 
     },
     async close() {
       closing.abort();
-      await Promise.all(underWay);
+      await Promise.allSettled(underWay);
     },
   };
 }

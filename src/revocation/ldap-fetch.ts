@@ -2,6 +2,7 @@
  * CRLs and CA certificates from a directory. Decides which directory is asked, and which of several values is the answer.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { Millis } from '../base/brand.ts';
 import type { Clock } from '../base/clock.ts';
 import { readAnonymously } from '../directory/anonymous-read.ts';
 import type { ObjectReader } from '../directory/object-read.ts';
@@ -18,7 +19,10 @@ export async function fetchLdap(
   clock: Pick<Clock, 'monotonic'>,
 ): Promise<Fetched> {
   const { signal } = retrieval;
-  const request = { dn, attribute, maximumBytes, signal, timeout: retrieval.remaining() };
+  const left = retrieval.remaining();
+  // A little earlier than the retrieval itself, to say why.
+  const timeout = Math.ceil(left - Math.min(50, left / 10)) as Millis;
+  const request = { dn, attribute, maximumBytes, signal, timeout };
   const answer =
     server === null
       ? await directory?.readObject(request)
