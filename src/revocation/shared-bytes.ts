@@ -46,7 +46,7 @@ export function createSharedBytes(maximum: number): SharedBytes {
 }
 
 /** A copy in a SharedArrayBuffer of its own. */
-export function sharedCopy(bytes: Uint8Array): Buffer {
+function sharedCopy(bytes: Uint8Array): Buffer {
   const copy = Buffer.from(new SharedArrayBuffer(bytes.length));
   copy.set(bytes);
   return copy;
