@@ -12,7 +12,9 @@ import t, { type Test } from 'tap';
 import type { Instant } from '../src/base/brand.ts';
 import { certificateOf } from '../src/lab/accounts.ts';
 import { startControl } from '../src/lab/control.ts';
+import { sequence } from '../src/lab/der-writing.ts';
 import { certificateIn } from '../src/lab/document-signer.ts';
+import { readOcspRequest } from '../src/lab/ocsp-messages.ts';
 import type { Pki } from '../src/lab/pki.ts';
 import { preparePki } from '../src/lab/pki.ts';
 import { addressesOf } from '../src/lab/revocation-addresses.ts';
@@ -330,6 +332,17 @@ await t.test('OCSP', async (t) => {
     t.match((await basic(server, requestAbout('alice', 'issuing'))).singles, [{ status: { kind: 'good' } }]);
   });
 
+  await t.test('speaks for no other CA than its own', async (t) => {
+    await server.revoke('renewed');
+    const certIds = [requestAbout('alice', 'issuing'), requestAbout('renewed', 'issuing-renewed')].map((request) =>
+      sequence(readOcspRequest(request)?.asked[0]?.der ?? Buffer.alloc(0)),
+    );
+    const answer = await basic(server, sequence(sequence(sequence(...certIds))));
+    t.match(answer.singles, [{ status: { kind: 'good' } }, { status: { kind: 'unknown' } }]);
+    t.match(signature(answer, 'issuing'), { answer: 'good', responder: 'good' });
+    await server.unrevoke('renewed');
+  });
+
   await t.test('repeats the nonce', async (t) => {
     const nonce = randomBytes(32);
     t.strictSame((await basic(server, requestAbout('alice', 'issuing', nonce))).nonce, nonce);
@@ -479,7 +492,9 @@ await t.test('faults', async (t) => {
   });
 
   await fault('slow', async (t) => {
+    const began = performance.now();
     const { bytes, headers } = await ask(server, path, { enough: ({ length }) => length >= 2 });
+    t.ok(performance.now() - began > 900);
     t.equal(headers['content-length'], String(good.length));
     t.strictSame(bytes, good.subarray(0, 2), 'one octet after the other');
   });
