@@ -25,6 +25,7 @@ import type { Millis } from '../src/base/brand.ts';
 import { startCrlWorker } from '../src/revocation/crl-examiner.ts';
 import { refreshDelay, retryDelay } from '../src/revocation/crl-schedule.ts';
 import { listKeyOf } from '../src/revocation/crl-lists.ts';
+import { countSharedMemory, isCounted } from '../src/revocation/shared-memory.ts';
 import { parseCrl, parseCrlHeader } from '../src/x509/crl.ts';
 import { bulkEntries, bulkSerial, issuingDistributionPoint } from './support/crl-writer.ts';
 import {
@@ -701,6 +702,47 @@ await t.test('an idle thread ends, and is started again', async (t) => {
   world.fetcher.give(url, listOf(ca, { crlNumber: 2 }));
   t.equal(outcome(await world.refresh(url, [ca])), 'taken');
   t.equal(workers.length, 2);
+});
+
+await t.test('a thread that has seen much is replaced, because it keeps what it has seen', async (t) => {
+  const ca = listAuthority();
+  const workers: Worker[] = [];
+  const world = openStore(t, {
+    startWorker: () => {
+      const worker = startCrlWorker();
+      workers.push(worker);
+      return worker;
+    },
+  });
+  const large = listOf(ca, { crlNumber: 1, entries: bulkEntries(450_000) });
+  t.ok(large.length > 16 * 1024 * 1024);
+  world.fetcher.give(url, large);
+  world.fetcher.give(mirror, listOf(ca, { crlNumber: 2 }));
+  t.equal(outcome(await world.refresh(url, [ca])), 'taken');
+  await until(() => workers[0]?.threadId === -1);
+  t.equal(outcome(await world.refresh(mirror, [ca])), 'taken');
+  t.equal(outcome(await world.refresh(mirror, [ca])), 'unchanged');
+  t.equal(workers.length, 2);
+});
+
+await t.test('shared memory that nobody needs is given back without being asked for', async (t) => {
+  let returned = 0;
+  const registry = new FinalizationRegistry(() => (returned += 1));
+  let rounds = 0;
+  for (; rounds < 200 && returned === 0; rounds += 1) {
+    const memory = new SharedArrayBuffer(32 * 1024 * 1024);
+    countSharedMemory(memory);
+    registry.register(memory, rounds);
+    await settled();
+  }
+  t.ok(returned > 0, `within ${rounds} buffers of 32 MB`);
+  const used = openStore(t);
+  const ca = listAuthority();
+  used.fetcher.give(url, listOf(ca, { entries: bulkEntries(40_000) }));
+  const refreshed = await used.refresh(url, [ca]);
+  const { der } = refreshed.kind === 'taken' ? refreshed.stored.crl : { der: Buffer.alloc(0) };
+  t.ok(der.length > 1024 * 1024);
+  t.ok(isCounted(der.buffer), 'a list is counted');
 });
 
 await t.test('an answer ends what is closed', async (t) => {

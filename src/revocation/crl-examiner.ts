@@ -1,7 +1,7 @@
 /**
  * Hands lists to the thread that examines them, one at a time. Decides when there is a thread: it starts with the first job, a dead or
- * stuck one costs the job that it was at, and an idle one is ended, because a thread that does nothing never collects its garbage and
- * would keep the memory of lists that were replaced long ago.
+ * stuck one costs the job that it was at, and one that is idle or has seen many octets is ended: V8 does not count shared memory, so a
+ * thread collects no garbage for its sake and would keep lists that were replaced long ago.
  */
 import { Worker } from 'node:worker_threads';
 import type { SetAlarm } from '../base/alarm.ts';
@@ -27,6 +27,8 @@ export interface CrlExaminerSettings {
 /** Fifty times what a list of five million entries takes. */
 const longestJob = 90_000 as Millis;
 const longestIdle = 5000 as Millis;
+/** Octets of all jobs of one thread: starting another costs less than examining so many. */
+const maximumSeen = 16 * 1024 * 1024;
 
 export function createCrlExaminer({ setAlarm, startWorker = startCrlWorker }: CrlExaminerSettings): CrlExaminer {
   interface Waiting {
@@ -36,11 +38,13 @@ export function createCrlExaminer({ setAlarm, startWorker = startCrlWorker }: Cr
   const queue: Waiting[] = [];
   let active: Waiting | null = null;
   let worker: Worker | null = null;
+  let seen = 0;
   let callOff: () => void = () => {};
   let closed = false;
 
   function next(): void {
     callOff();
+    if (seen > maximumSeen) void end();
     active = queue.shift() ?? null;
     if (active === null) {
       worker?.unref();
@@ -49,6 +53,7 @@ export function createCrlExaminer({ setAlarm, startWorker = startCrlWorker }: Cr
     }
     worker ??= start();
     worker.ref();
+    seen += active.job.der.length;
     // Nothing is handed over: both threads see the list.
     worker.postMessage(active.job, []);
     callOff = setAlarm(() => lose(worker, `not done within ${longestJob} ms`), longestJob);
@@ -80,6 +85,7 @@ export function createCrlExaminer({ setAlarm, startWorker = startCrlWorker }: Cr
   async function end(): Promise<void> {
     const ended = worker;
     worker = null;
+    seen = 0;
     await ended?.terminate();
   }
 
