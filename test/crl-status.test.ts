@@ -214,6 +214,9 @@ await t.test('lists of some reasons: good when together they cover all of them',
   const compromise = some([1, 2]);
   const others = some([3, 4, 5, 6, 7, 8], { nextUpdate: '2026-12-01T00:00:00Z' });
   t.equal(asks([compromise, others]), 'good until 2026-12-01T00:00:00.000Z');
+  const stale = some([3, 4, 5, 6, 7, 8], { nextUpdate: '2026-11-22T06:00:00Z' });
+  t.equal(asks([compromise, stale], { staleFor: day }), 'good until 2026-11-23T06:00:00.000Z, stale');
+  t.equal(asks([stale, compromise], { staleFor: day }), 'good until 2026-11-23T06:00:00.000Z, stale');
   t.match(asks([compromise]), /^unknown: .* from list 0: it is only about some reasons of revocation$/);
   t.match(asks([compromise, some([3, 4, 5, 6, 7])]), /only about some reasons/);
   t.equal(
@@ -303,7 +306,16 @@ await t.test('an expired complete list is as good as new with a delta; an expire
   const late = (reason: number) => delta({ nextUpdate: past, entries: [{ serial: '0a11ce', reason }] });
   t.equal(asks([fresh, late(8)]), 'revoked 6 by list 0', 'an expired delta lifts nothing');
   t.equal(asks([listOf(issuing, { crlNumber: 10 }), late(1)]), 'revoked 1 by list 1');
-  t.equal(asks([listOf(issuing, { crlNumber: 10 }), late(6)]), good, 'a hold in it may have been lifted');
+  t.match(
+    asks([listOf(issuing, { crlNumber: 10 }), late(6)]),
+    /^unknown: .* from list 1: it puts this certificate on hold, but has expired$/,
+    'it may have been lifted or not',
+  );
+  t.equal(
+    asks([listOf(issuing, { crlNumber: 10 }), delta({ nextUpdate: past })], { staleFor: day }),
+    `${good} with list 1`,
+    'what the complete list says is not stale',
+  );
   t.equal(asks([listOf(issuing, { crlNumber: 10 }), late(6)], { staleFor: day }), 'revoked 6 by list 1');
   const unknown = { oid: '1.2.3.4', critical: true, value: hex('0500') };
   t.equal(asks([listOf(issuing, { crlNumber: 10 }), delta({ entries: [listed], extensions: [unknown] })]), good);
@@ -360,6 +372,13 @@ await t.test('an AD CS that was renewed with a new key: each list is about the c
   t.match(ask({ chain: after, intermediates, lists: [listOf(old)] }), why);
   t.equal(ask({ chain: before, intermediates, lists: [listOf(old, bob), listOf(renewed)] }), 'revoked 1 by list 0');
   t.equal(ask({ chain: before, intermediates, lists: [listOf(old), listOf(renewed, bob)] }), 'revoked 1 by list 1');
+
+  const byName = issuingDistributionPoint({ directoryName: labName('AD CS') });
+  t.match(
+    ask({ chain: before, intermediates, lists: [listOf(renewed, { scope: byName })] }),
+    why,
+    'every list has its name',
+  );
 
   // Its cross certificate: the new key certified with the old one, and a path that leads over it.
   const cross = await old.issue({ subject, key, ca: true, reuseKeyOf: renewed, ...recipe });
@@ -460,6 +479,33 @@ await t.test('lists about the signers of lists: a circle ends, and a long chain 
     /^good/,
   );
 
+  // alice by a's list, a by b's, and b by a's again.
+  const [x, y] = ['http://crl.test/x', 'http://crl.test/y'];
+  const delegateAt = (serial: string, uri: string) =>
+    issuing.issue({
+      ...{ subject, key, serial, ca: false, keyUsage: ['cRLSign'], extendedKeyUsage: [] },
+      extensions: [distributionPoints([uri])],
+    });
+  const [atX, atY] = [await delegateAt('1a', x), await delegateAt('1b', y)];
+  const at = (uri: string, entries: readonly { serial: string }[] = []) => ({
+    scope: issuingDistributionPoint({ uris: [uri] }),
+    entries,
+  });
+  const circle = { chain: await chainWith({ uri: y }), presented: [atX, atY] };
+  t.equal(ask({ ...circle, lists: [listOf(atX, at(y)), listOf(atY, at(x))] }), good);
+  t.match(ask({ ...circle, lists: [listOf(atX, at(y)), listOf(atY, at(x, [{ serial: '1a' }]))] }), /^unknown: /);
+  t.match(ask({ ...circle, lists: [listOf(atX, at(y, [{ serial: '1b' }])), listOf(atY, at(x))] }), /^unknown: /);
+  t.match(ask({ ...circle, lists: [listOf(atX, at(y))] }), /^unknown: .*of its signer is revoked is unknown/);
+
+  const ca = await root.subordinate({ subject: 'O=Lab,CN=CA', key, ...point });
+  const own = await ca.issue({ subject: 'O=Lab,CN=CA', key, ca: false, keyUsage: ['cRLSign'], extendedKeyUsage: [] });
+  const bob = await ca.issue({ subject: 'O=Lab,CN=bob', key });
+  t.equal(
+    ask({ chain: [bob, ca, root], presented: [own], lists: [listOf(own)] }),
+    good,
+    'whether a CA on the path is revoked is asked where the path is checked',
+  );
+
   // a's status hangs on b, b's on c, and so on: each is listed for others only, by indirect lists.
   const signers: Issued[] = [];
   const lists: Buffer[] = [];
@@ -493,6 +539,19 @@ await t.test('indirect lists: signed by whom the distribution point names', asyn
     /not about this certificate/,
     'not called indirect',
   );
+  t.match(ask({ chain: byName, lists: [listOf(lists)], presented }), /not about this certificate/, 'nor scoped at all');
+  const ownKey = writeCrl({ signer: { ...signerOf(issuing), name: labName('Lists') }, scope });
+  t.match(
+    askStored({ chain: byName, presented }, [storedList(ownKey, issuing)]),
+    /^unknown: .*its signer is not known/,
+    "the issuer's key, but under a name that it does not have",
+  );
+  const expired = listOf(issuing, { nextUpdate: '2026-11-22T06:00:00Z' });
+  t.match(
+    ask({ chain: byName, lists: [expired, listOf(lists)], presented }),
+    /^unknown: .* from list 0: it has expired/,
+    'of several reasons the one nearest to an answer is said',
+  );
   t.match(
     ask({ chain, lists: [listOf(lists, { scope })], presented }),
     /^unknown: no CRL of CN=Issuing CA,O=Lab is held$/,
@@ -512,6 +571,15 @@ await t.test('indirect lists: signed by whom the distribution point names', asyn
   t.equal(ask({ chain: pointed, lists: [listOf(lists, { scope: scoped })], presented }), good);
   const wrong = issuingDistributionPoint({ indirect: true, uris: ['http://crl.test/other'] });
   t.match(ask({ chain: pointed, lists: [listOf(lists, { scope: wrong })], presented }), /not about this certificate/);
+  const rdn = attribute(['2.5.4.3', 12, 'Point 1']);
+  const below = sequence(element(0xa0, element(0xa1, rdn)), element(0x84, hex('ff')));
+  const relative = { oid: extensionOids.issuingDistributionPoint, critical: true, value: below };
+  const relatively = await chainWith({ relativeName: rdn, crlIssuer: labName('Lists') });
+  t.equal(
+    ask({ chain: relatively, lists: [listOf(lists, { scope: relative })], presented }),
+    good,
+    'below its CRL issuer',
+  );
   const nameless = issuingDistributionPoint({ indirect: true, directoryName: labName('Lists') });
   t.equal(
     ask({ chain: byName, lists: [listOf(lists, { scope: nameless })], presented }),
@@ -561,6 +629,17 @@ await t.test(
     const once = searches;
     t.equal(statusBy(listOf(signer), signer), 'good');
     t.equal(searches, once, 'remembered for the path');
+
+    const notAfter = new Date('2026-11-25T00:00:00Z');
+    const ending = await root.issue({ subject, key, ca: false, keyUsage: ['cRLSign'], extendedKeyUsage: [], notAfter });
+    const short = sceneOf({ chain, presented: [ending] });
+    const endingAt = (at: number) => {
+      const lists = listsOf([storedList(listOf(ending), ending)]);
+      return statusAt(0, short.path, lists, { ...short.scene, at: at as Instant }).status;
+    };
+    t.equal(endingAt(scene.at), 'good');
+    t.equal(endingAt(notAfter.getTime() + 999), 'good');
+    t.equal(endingAt(notAfter.getTime() + 1000), 'unknown', 'and no longer than its certificate is good');
 
     const stranger = await createAuthority({ subject, key });
     t.equal(statusBy(listOf(stranger), stranger), 'unknown');

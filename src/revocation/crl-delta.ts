@@ -3,10 +3,9 @@
  * is current is decided in `crl-currency.ts`.
  */
 import { sameBytes } from '../base/bytes.ts';
-import { nameKey } from '../x509/name-comparison.ts';
 import type { StoredCrl } from './revocation-contract.ts';
 
-/** The newest that fits, among lists that were found usable; null: none does. */
+/** The newest that fits, among usable lists of the same issuer name; null: none does. */
 export function deltaFor(base: StoredCrl, usable: readonly StoredCrl[]): StoredCrl | null {
   let newest: StoredCrl | null = null;
   for (const delta of usable)
@@ -32,7 +31,6 @@ function completes(delta: StoredCrl, base: StoredCrl): boolean {
     delta.signerKey === base.signerKey &&
     baseCrlNumber <= from &&
     crlNumber >= from &&
-    nameKey(delta.crl.issuer) === nameKey(base.crl.issuer) &&
     sameOctets(
       delta.crl.authorityKeyIdentifier?.keyIdentifier ?? null,
       base.crl.authorityKeyIdentifier?.keyIdentifier ?? null,

@@ -23,16 +23,14 @@ const maximumSigners = 8;
 const negativeLife = 60_000;
 
 /**
- * The keys to verify a list with, the likeliest first, each once: those on the path and in the trust store, and of those that were only
- * presented the ones with a path to the same anchor, so that no stranger's key replaces a list that is in use.
+ * The keys to verify a list with, the likeliest first, each once: of those on the path, and of others that have a path to the same
+ * anchor, so that no stranger's key replaces a list that is in use.
  */
 export function signersFor(header: CrlHeader, question: SignerQuestion): readonly PublicKeyInfo[] {
-  const { path, store } = question;
   const budget = createSearchBudget();
-  const ours = createIssuerIndex([...path.certificates.slice(1), ...store.intermediates, ...store.anchors]);
-  const known = new Set(ours.issuersOf(issuedBy(header)).flatMap((group) => group.map(({ digest }) => digest)));
+  const onPath = new Set(question.path.certificates.map(({ digest }) => digest));
   const trusted = bearersOf(header, question).filter(
-    (bearer) => maySignCrls(bearer) && (known.has(bearer.digest) || pathOf(bearer, question, budget) !== null),
+    (bearer) => maySignCrls(bearer) && (onPath.has(bearer.digest) || pathOf(bearer, question, budget) !== null),
   );
   return [...new Map(trusted.map(({ publicKey }) => [publicKey.digest, publicKey])).values()];
 }

@@ -121,6 +121,10 @@ function consult(
     const change = delta?.crl.entries.find(serial, issuer) ?? null;
     if (delta !== null && change !== null && (deltaCounts || isPermanent(change)) && change.reason !== removed)
       return revokedBy(delta, change);
+    if (delta !== null && change?.reason === hold) {
+      excuse.offer('expired', delta, 'it puts this certificate on hold, but has expired');
+      return null;
+    }
     const lifted = deltaCounts && change?.reason === removed;
     const entry = lifted ? null : base.crl.entries.find(serial, issuer);
     const expired = currency.state === 'expired';
