@@ -80,7 +80,13 @@ export const goodParts: Readonly<CertificateParts> = {
 
 export function shapeCertificate(changes: Partial<CertificateParts> = {}): Buffer {
   const parts = { ...goodParts, ...changes };
-  const tbs = sequence(
+  return Buffer.concat([sequence(shapeTbs(changes), parts.outerAlgorithm, parts.signature, parts.inner), parts.outer]);
+}
+
+/** The part that is signed. */
+export function shapeTbs(changes: Partial<CertificateParts> = {}): Buffer {
+  const parts = { ...goodParts, ...changes };
+  return sequence(
     parts.version,
     parts.serial,
     parts.innerAlgorithm,
@@ -90,5 +96,4 @@ export function shapeCertificate(changes: Partial<CertificateParts> = {}): Buffe
     parts.publicKey,
     parts.tail,
   );
-  return Buffer.concat([sequence(tbs, parts.outerAlgorithm, parts.signature, parts.inner), parts.outer]);
 }
