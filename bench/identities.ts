@@ -4,7 +4,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { labDomain } from '../src/lab/accounts.ts';
-import { createAuthority } from '../src/lab/authority.ts';
+import { createAuthority, type Authority } from '../src/lab/authority.ts';
 import { adUser } from '../src/lab/directory-entries.ts';
 import type { DirectoryEntry } from '../src/lab/directory-store.ts';
 
@@ -16,6 +16,8 @@ export interface BenchIdentities {
   readonly server: { readonly cert: string; readonly key: string };
   readonly client: { readonly cert: string; readonly key: string };
   readonly issuerDer: Buffer;
+  /** Root first. */
+  readonly authorities: readonly Authority[];
   readonly entry: DirectoryEntry;
 }
 
@@ -47,6 +49,7 @@ export async function makeIdentities(folder: string, key: BenchKey): Promise<Ben
     server: { cert: write('server.pem', server.cert + issuing.cert), key: write('server.key', server.key) },
     client: { cert: write('client.pem', client.cert + issuing.cert), key: write('client.key', client.key) },
     issuerDer: issuing.der,
+    authorities: [root, issuing],
     entry: adUser({ ...labDomain, rid: 99_999, name: 'bench', altSecurityIdentities: [value] }),
   };
 }

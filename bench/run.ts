@@ -1,5 +1,6 @@
 /**
- * `npm run bench`: what the gateway costs, in CPU per operation of its own process, beside nginx in the same run where it is installed.
+ * `npm run bench`: what the gateway costs, in CPU per operation of its own process, beside nginx in the same run where it is installed,
+ * or beside itself without what is measured.
  *
  *   npm run bench                  everything, seven pairs
  *   npm run bench -- --quick       one pair, small counts: does it work
@@ -13,7 +14,7 @@
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import type { Bed } from './bed.ts';
+import type { Bed, Server } from './bed.ts';
 import { openBed } from './bed.ts';
 import type { LoadResult, LoadSettings } from './load.ts';
 import { cpuSeconds, runScript } from './processes.ts';
@@ -42,8 +43,10 @@ export interface Row {
   readonly p99: number;
   /** Milliseconds of CPU of the measured process. */
   readonly cpuPerOp: number;
-  /** CPU per operation over nginx'; null without nginx. */
+  /** CPU per operation over that of the yardstick; null without one. */
   readonly ratio: number | null;
+  /** What the ratio is to. */
+  readonly yardstick: Scenario['yardstick'];
   readonly interval: readonly [number, number] | null;
 }
 
@@ -72,12 +75,14 @@ async function measure(scenario: Scenario, bed: Bed): Promise<Row> {
   const ours: Measured[] = [];
   const theirs: Measured[] = [];
   const rounds = scenario.once === true ? 1 : pairs;
-  if (scenario.once !== true) await load(scenario, bed.gatewayUrl(scenario), Math.ceil(count / 5), bed.gatewayPid);
+  const gateway = await bed.gateway(scenario);
+  const yardstick = await bed.yardstick(scenario);
+  if (scenario.once !== true)
+    for (const server of [gateway, yardstick]) if (server !== null) await load(scenario, server, Math.ceil(count / 5));
   for (let round = 0; round < rounds; round += 1) {
     progress(`${scenario.name} ${round + 1}/${rounds}`);
-    ours.push(await load(scenario, bed.gatewayUrl(scenario), count, bed.gatewayPid));
-    if (bed.nginx !== null && scenario.yardstick)
-      theirs.push(await load(scenario, bed.nginx.url, count, bed.nginx.pid));
+    ours.push(await load(scenario, gateway, count));
+    if (yardstick !== null) theirs.push(await load(scenario, yardstick, count));
   }
   const ratios = theirs.map((other, index) => (ours[index]?.cpuPerOp ?? Number.NaN) / other.cpuPerOp);
   return {
@@ -89,6 +94,7 @@ async function measure(scenario: Scenario, bed: Bed): Promise<Row> {
     cpuPerOp: median(ours.map(({ cpuPerOp }) => cpuPerOp)),
     ratio: ratios.length > 0 ? median(ratios) : null,
     interval: ratios.length > 0 ? medianInterval(ratios) : null,
+    yardstick: ratios.length > 0 ? scenario.yardstick : null,
   };
 }
 
@@ -97,7 +103,7 @@ function progress(text: string): void {
   if (process.stderr.isTTY) process.stderr.write(`\r\u001b[K${text}`);
 }
 
-async function load(scenario: Scenario, url: string, count: number, pid: number): Promise<Measured> {
+async function load(scenario: Scenario, { url, pid }: Server, count: number): Promise<Measured> {
   const settings: LoadSettings = { ...bed.load(scenario), url, count };
   const before = cpuSeconds(pid);
   const result = (await runScript('load', scenario.driver, settings).ready) as LoadResult;
@@ -114,9 +120,11 @@ function print(rows: readonly Row[]): void {
     row.p50.toFixed(2),
     row.p99.toFixed(2),
     row.cpuPerOp.toFixed(3),
-    row.ratio === null ? '-' : `${row.ratio.toFixed(2)} (${row.interval?.map((end) => end.toFixed(2)).join(' to ')})`,
+    row.ratio === null
+      ? '-'
+      : `${row.ratio.toFixed(2)} (${row.interval?.map((end) => end.toFixed(2)).join(' to ')}) of ${row.yardstick}`,
   ]);
-  const head = ['scenario', 'n', 'ops/s', 'p50 ms', 'p99 ms', 'CPU ms/op', 'nginx = 1.00'];
+  const head = ['scenario', 'n', 'ops/s', 'p50 ms', 'p99 ms', 'CPU ms/op', 'CPU ratio'];
   const widths = head.map((title, index) => Math.max(title.length, ...cells.map((line) => line[index]?.length ?? 0)));
   for (const line of [head, ...cells])
     console.log(

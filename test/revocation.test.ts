@@ -108,6 +108,7 @@ function ask(asked: Asked): {
     clock,
     crl: asked.crl ?? nothing('crl'),
     ocsp: asked.ocsp ?? nothing('ocsp'),
+    version: () => 1,
     onChecked: (method, status) => counted.push(`${method} ${status}`),
   });
   const answer = revocation.check({
@@ -335,5 +336,109 @@ await t.test('the steps tell what was found, and where', async (t) => {
       'revocation good: certificate 0 (CN=alice,O=Lab, thumbprint): not on the list',
       'revocation unknown: certificate 1 (CN=Issuing CA,O=Lab, thumbprint): no list is held; crl source of 1 is down',
     ],
+  );
+});
+
+await t.test('whoever is found revoked is asked about again when that is no longer fresh', async (t) => {
+  const crl = scripted('crl', [revoked, good], [good, good]);
+  const settings = { freshnessTime: (hour / 2) as Millis };
+  t.equal(await outcome({ crl, settings }), 'certificateRevoked of alice');
+  t.strictSame(crl.fetches, ['0', '1'], 'a hold may have been lifted');
+  t.equal(await outcome({ crl, settings }), 'good');
+});
+
+await t.test('an answer is used again until something that it rests on ends or changes', async (t) => {
+  let looks = 0;
+  let version = 1;
+  const counted: string[] = [];
+  const build = (crl: Scripted, ocsp = nothing('ocsp')) => {
+    const looking: Scripted = { ...crl, look: (...asked) => ((looks += 1), crl.look(...asked)) };
+    const revocation = createRevocation({
+      clock: { now: () => at, monotonic: () => performance.now() },
+      crl: looking,
+      ocsp,
+      version: () => version,
+      onChecked: (method, status) => counted.push(`${method} ${status}`),
+    });
+    const store = createTrustStore([certificateOf(root)], []);
+    return (
+      instant: number = at,
+      settings: RevocationSettings = standard,
+      steps: RevocationQuestion['steps'] = noSteps,
+    ) => revocation.check({ path, presented: [], store, settings, at: instant as Instant, steps });
+  };
+  const asksAnew = (ask: () => unknown) => {
+    const before = looks;
+    ask();
+    return looks > before;
+  };
+
+  const ask = build(scripted('crl', [good, good]));
+  t.ok(
+    asksAnew(() => ask()),
+    'the first time',
+  );
+  const before = counted.length;
+  t.notOk(
+    asksAnew(() => ask()),
+    'not the second',
+  );
+  t.equal(counted.length, before + 2, 'but it is counted');
+  t.notOk(
+    asksAnew(() => ask(at + hour - 1)),
+    'until its end',
+  );
+  t.ok(
+    asksAnew(() => ask(at + hour)),
+    'then anew',
+  );
+  t.ok(
+    asksAnew(() => ask(at - 1)),
+    'and before it was given',
+  );
+  void ask();
+  version += 1;
+  t.ok(
+    asksAnew(() => ask()),
+    'when a list came',
+  );
+  const others = { ...standard, scope: 'leaf' } as const;
+  t.ok(
+    asksAnew(() => ask(at, others)),
+    'for a binding with other settings',
+  );
+  void ask(at, others);
+  t.ok(
+    asksAnew(() =>
+      ask(
+        at,
+        others,
+        recordSteps(() => 0),
+      ),
+    ),
+    'when somebody wants to know why',
+  );
+
+  const fresh = { ...standard, freshnessTime: (2 * hour) as Millis };
+  void ask(at, fresh);
+  t.notOk(asksAnew(() => ask(at + hour - 1, fresh)));
+  const short = { ...standard, freshnessTime: (hour + 60_000) as Millis };
+  void ask(at, short);
+  t.ok(
+    asksAnew(() => ask(at + 60_000, short)),
+    'when it is no longer fresh',
+  );
+
+  const byOcsp = build(scripted('crl', [good, unknown]), scripted('ocsp', [unknown, good]));
+  void byOcsp();
+  t.ok(
+    asksAnew(() => byOcsp()),
+    'OCSP answers are looked at each time',
+  );
+  const refusing = build(scripted('crl', [good, revoked]));
+  void refusing();
+  t.ok(
+    asksAnew(() => refusing()),
+    'refusals are not kept',
   );
 });

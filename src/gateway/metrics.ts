@@ -31,6 +31,9 @@ export interface Metrics {
 const connectionEvents = ['accepted', 'refused', 'tlsError', 'renegotiated', 'ended'] as const;
 export type ConnectionEvent = (typeof connectionEvents)[number];
 
+const checkMethods: readonly Evidence['method'][] = ['crl', 'ocsp', 'none'];
+const checkStatuses: readonly Evidence['status'][] = ['good', 'revoked', 'unknown', 'notChecked'];
+
 const fetchResults = ['fetched', 'notModified', 'failed'] as const;
 export type FetchResult = (typeof fetchResults)[number];
 
@@ -121,6 +124,11 @@ export function createMetrics(gauges: Gauges): Metrics {
     labelNames: ['method', 'status'],
     registers,
   });
+  const checkChildren = new Map(
+    checkMethods.flatMap((method) =>
+      checkStatuses.map((status) => [`${method} ${status}`, checks.labels(method, status)]),
+    ),
+  );
   const fetches = new Counter({
     name: 'dsmapper_revocation_fetch_total',
     help: 'Attempts to fetch revocation data',
@@ -147,7 +155,7 @@ export function createMetrics(gauges: Gauges): Metrics {
     countSearch: () => searches.inc(),
     countMapping: (outcome) => mappings.get(outcome)?.inc(),
     countConnection: (event) => connections.get(event)?.inc(),
-    countRevocationCheck: (method, status) => checks.inc({ method, status }),
+    countRevocationCheck: (method, status) => checkChildren.get(`${method} ${status}`)?.inc(),
     countRevocationFetch: (kind, result) => fetches.inc({ kind, result }),
     text: () => registry.metrics(),
     contentType: registry.contentType,

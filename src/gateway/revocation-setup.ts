@@ -68,6 +68,8 @@ export function createRevocationSetup(settings: Settings, facilities: Revocation
   const configured = configuredSources(settings);
   const files = configured.filter((source) => source.startsWith('file:'));
   const fetcher = createFetcher({ allowedHosts: hosts, files, directory }, clock);
+  /** Of what is held. */
+  let version = 0;
   const listeners = new Set<() => void>();
   const crls = createCrlStore({
     fetcher: counted(fetcher, 'crl', metrics),
@@ -77,16 +79,24 @@ export function createRevocationSetup(settings: Settings, facilities: Revocation
     readOnly,
     maximumBytes: maximumCrlBytes,
     onChange(change) {
+      if (change.kind === 'taken' || change.kind === 'dropped') version += 1;
       if (change.kind === 'taken') for (const listener of listeners) listener();
       report(recordOf(change, clock));
     },
   });
-  const ocsp = createOcspCache({ fetcher: counted(fetcher, 'ocsp', metrics), clock, random, randomBytes });
+  const ocsp = createOcspCache({
+    fetcher: counted(fetcher, 'ocsp', metrics),
+    clock,
+    random,
+    randomBytes,
+    onChange: () => (version += 1),
+  });
   const crl = createCrlMethod({ store: crls, clock, configured: settings.revocation.crls });
   const engine = createRevocation({
     clock,
     crl,
     ocsp: createOcspMethod(ocsp, crl),
+    version: () => version,
     onChecked: (method, status) => metrics.countRevocationCheck(method, status),
   });
   const signers = signersOf(settings);

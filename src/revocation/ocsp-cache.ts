@@ -31,6 +31,8 @@ export interface OcspFacilities {
   readonly random: () => number;
   /** For nonces. */
   readonly randomBytes: (octets: number) => Buffer;
+  /** Told whenever an answer came or went. */
+  readonly onChange?: () => void;
   /** Answers held. */
   readonly maximum?: number;
   /** Octets of them and of their certificates. */
@@ -73,7 +75,7 @@ interface Rest {
 }
 
 export function createOcspCache(facilities: OcspFacilities): OcspCache {
-  const { fetcher, clock, random, randomBytes } = facilities;
+  const { fetcher, clock, random, randomBytes, onChange = () => {} } = facilities;
   const { maximum, maximumOctets, renewInterval } = { ...defaults, ...facilities };
   const answers = new LRUCache<string, Held>({
     max: maximum,
@@ -178,13 +180,16 @@ export function createOcspCache(facilities: OcspFacilities): OcspCache {
     const renewAt = now + refreshDelay({ ...datesOf(stored), nextUpdate, nextPublish: null }, now, random);
     const { question, options } = wish;
     answers.set(answerKey(question), { question, options, stored, renewAt: renewAt as Instant, seen: false });
+    onChange();
   }
 
   /** The responder does not know the certificate (any more): what it once said of it is not worth more than that. */
   function disown(word: StoredOcsp, question: OcspQuestion): void {
     const key = answerKey(question);
     const held = answers.peek(key);
-    if (held !== undefined && !saysRevoked(held.stored) && supersedes(word, held.stored)) answers.delete(key);
+    if (held === undefined || saysRevoked(held.stored) || !supersedes(word, held.stored)) return;
+    answers.delete(key);
+    onChange();
   }
 
   function standingOf(stored: StoredOcsp, { question, options }: Wish) {

@@ -4,10 +4,14 @@
  *
  * Nothing is fetched while a usable answer is held, and never for a certificate without a path to an anchor: whoever has no path does
  * not get here. What is held but no longer fresh is renewed behind the request's back.
+ *
+ * An answer that lists alone gave is kept with the path and used again until one of its parts ends or any list comes or goes, so that a
+ * connection costs the same with and without revocation. OCSP answers are looked at each time: that is how they are known to be in use.
  */
 import type { Instant, Millis } from '../base/brand.ts';
 import type { Clock } from '../base/clock.ts';
 import { verdict, type VerdictCode } from '../base/verdict.ts';
+import type { TrustedPath } from '../trust/judgement.ts';
 import { rfc4514Text } from '../x509/name.ts';
 import { policyFor } from './issuer-policy.ts';
 import type { Finding, Method, Subject } from './method.ts';
@@ -23,6 +27,8 @@ export interface RevocationFacilities {
   readonly clock: Clock;
   readonly crl: Method;
   readonly ocsp: Method;
+  /** Another number whenever what the methods say may have changed otherwise than by time. */
+  readonly version: () => number;
   /** Told of every certificate that was checked. */
   readonly onChecked: (method: Evidence['method'], status: Evidence['status']) => void;
 }
@@ -30,18 +36,21 @@ export interface RevocationFacilities {
 /** A certificate whose status was not found is asked about again after this time; its sources have a back-off of their own. */
 const unknownLife = 30_000;
 
-export function createRevocation({ clock, crl, ocsp, onChecked }: RevocationFacilities): Revocation {
+export function createRevocation({ clock, crl, ocsp, version, onChecked }: RevocationFacilities): Revocation {
+  const memory = new WeakMap<TrustedPath, Remembered>();
   const methodsOf = ({ prefer }: RevocationSettings) => (prefer === 'ocsp' ? [ocsp, crl] : [crl, ocsp]);
 
   function check(question: RevocationQuestion): RevocationAnswer | Promise<RevocationAnswer> {
+    const known = recall(question);
+    if (known !== null) return known;
     const { settings } = question;
     const methods = methodsOf(settings);
     const subjects = settings.mode === 'disabled' ? [] : subjectsOf(question);
     const held = subjects.map((subject) => consult(subject, question, methods));
-    if (settings.mode !== 'online' || held.some(({ finding }) => finding.status === 'revoked'))
-      return conclude(held, question);
+    if (settings.mode !== 'online') return conclude(held, question);
     for (const { subject, method, finding } of held)
-      if (finding.status === 'good' && isOld(finding, question)) renew(subject, method, question);
+      if (finding.status !== 'unknown' && isOld(finding, question)) renew(subject, method, question);
+    if (held.some(({ finding }) => finding.status === 'revoked')) return conclude(held, question);
     const open = held.filter(({ subject, finding }) => finding.status === 'unknown' && isNamed(subject, methods));
     return open.length === 0 ? conclude(held, question) : findOut(held, question, methods);
   }
@@ -95,10 +104,39 @@ export function createRevocation({ clock, crl, ocsp, onChecked }: RevocationFaci
         certificate: refused.subject.certificate,
       };
     const until = Math.min(...results.map((result) => result.until), Infinity) as Instant;
-    return { kind: 'good', evidence, until };
+    const answer = { kind: 'good', evidence, until } as const;
+    remember(answer, question);
+    return answer;
+  }
+
+  function recall({ path, settings, store, at, steps }: RevocationQuestion): Good | null {
+    const known = memory.get(path);
+    if (known === undefined || steps.recording || known.settings !== settings || known.store !== store) return null;
+    if (known.version !== version() || at < known.from || at >= known.until) return null;
+    for (const { method, status } of known.answer.evidence) onChecked(method, status);
+    return known.answer;
+  }
+
+  function remember(answer: Good, { path, settings, store, at, steps }: RevocationQuestion): void {
+    const { evidence } = answer;
+    if (steps.recording || evidence.some(({ method }) => method === 'ocsp')) return;
+    const fresh = settings.freshnessTime === 0 ? Infinity : settings.freshnessTime;
+    const ends = evidence.map(({ fetchedAt }) => (fetchedAt ?? at) + fresh);
+    const until = Math.min(answer.until, ...ends);
+    memory.set(path, { answer, settings, store, version: version(), from: at, until });
   }
 
   return { check };
+}
+
+type Good = Extract<RevocationAnswer, { readonly kind: 'good' }>;
+
+interface Remembered extends Pick<RevocationQuestion, 'settings' | 'store'> {
+  readonly answer: Good;
+  readonly version: number;
+  /** Used from here to there. */
+  readonly from: Instant;
+  readonly until: number;
 }
 
 interface Consulted {
@@ -158,7 +196,7 @@ function isNamed(subject: Subject, methods: readonly Method[]): boolean {
   return subject.policy.policy !== 'never' && methods.some((method) => method.names(subject));
 }
 
-function isOld({ fetchedAt }: Finding & { status: 'good' }, { settings, at }: RevocationQuestion): boolean {
+function isOld({ fetchedAt }: Finding & { status: 'good' | 'revoked' }, { settings, at }: RevocationQuestion): boolean {
   return settings.freshnessTime > 0 && fetchedAt !== null && at - fetchedAt >= settings.freshnessTime;
 }
 
