@@ -43,11 +43,15 @@ export function recordOf(exchange: Exchange, ending: Verdict, setup: Setup): Rea
 }
 
 /** The least certain of what is known about the chain; null where the request did not get that far. */
-function revocationOf({ outgoing, connection }: Exchange, { code }: Verdict, { settings }: Setup): string | null {
+function revocationOf(
+  { outgoing, trusted, connection }: Exchange,
+  { code }: Verdict,
+  { settings }: Setup,
+): string | null {
   if (settings.trust.get(connection.binding.name)?.revocation.mode === 'disabled') return 'disabled';
   if (code === 'certificateRevoked') return 'revoked';
   if (code === 'revocationUnknown') return 'unknown';
-  const evidence = outgoing?.authorised.mapped.trusted.evidence ?? [];
+  const { evidence } = outgoing?.authorised.mapped.trusted ?? trusted ?? { evidence: [] };
   return certainties.find((status) => evidence.some((each) => each.status === status)) ?? null;
 }
 

@@ -20,7 +20,7 @@ import { stages } from './metrics.ts';
 import { readAhead } from './read-ahead.ts';
 import { looksAtCertificates } from './rule.ts';
 import type { Setup } from './setup.ts';
-import type { Outgoing, Rule } from './stages.ts';
+import type { Outgoing, Rule, Trusted } from './stages.ts';
 import { isVerdict } from './stages.ts';
 
 export type ClientRequest = IncomingMessage | Http2ServerRequest;
@@ -32,12 +32,14 @@ export interface Way {
   readonly connection: Connection | null;
   /** The stage that has just ended. */
   mark(stage: Stage): void;
+  /** The certificate is trusted; whatever comes after may still refuse. */
+  judged(trusted: Trusted): void;
   /** What answered the question who this is. */
   answeredBy(cache: CacheOutcome | 'connection'): void;
 }
 
 /** For those whom nobody waits for. */
-export const unwatched = { mark: () => {}, answeredBy: () => {} };
+export const unwatched = { mark: () => {}, judged: () => {}, answeredBy: () => {} };
 
 export interface ExchangeFacts {
   readonly id: string;
@@ -57,6 +59,8 @@ export class Exchange implements Way {
   readonly response: ClientResponse;
   rule: Rule | null = null;
   outgoing: Outgoing | null = null;
+  /** Null until the certificate has been judged for this very request. */
+  trusted: Trusted | null = null;
   /** What the client was answered with; 0 when nothing was sent. */
   status = 0;
   /** Which memory said who this is; null when that was not asked. */
@@ -95,6 +99,10 @@ export class Exchange implements Way {
     const now = this.#facts.monotonic();
     this.#timings[stages.indexOf(stage)] = now - this.#last;
     this.#last = now;
+  }
+
+  judged(trusted: Trusted): void {
+    this.trusted = trusted;
   }
 
   answeredBy(cache: CacheOutcome | 'connection'): void {

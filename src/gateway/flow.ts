@@ -53,6 +53,7 @@ export async function decide(presented: Presented, way: Way, setup: Setup, steps
   const trusted = await judge(presented, setup, now, steps);
   way.mark('judge');
   if (isVerdict(trusted)) return trusted;
+  way.judged(trusted);
 
   const mapped = await map(trusted, way, setup, now, steps);
   way.mark('map');

@@ -360,3 +360,9 @@ await t.test('what unknown means is for the configuration to say', async (t) => 
   const tooStale = await gatewayOf(t, { revocation: 'whenUnknown: acceptStale\n  maximumStale: 10m' });
   t.equal(await codeFor(tooStale, 'alice'), 'revocationUnknown');
 });
+
+await t.test('the log says what was found also of those who are refused for something else', async (t) => {
+  const to = await gatewayOf(t);
+  const answer = await ask(to, 'upFront', { as: 'nobody' });
+  t.match(await to.logged(answer.headers['x-request-id']), { code: 'notMapped', revocation: 'good' });
+});
