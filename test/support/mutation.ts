@@ -1,6 +1,65 @@
 /**
- * Damage to DER, the same for the same seed: what a hostile or broken peer could send.
+ * Damage to DER, the same for the same seed: what a hostile or broken peer could send. And what reading it costs.
  */
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+
+/** How many damaged inputs each kind is tried with. */
+export const rounds = Number(process.env['DSMAPPER_ROUNDS'] ?? 20_000);
+
+/** No input may take longer, in milliseconds: the usual one takes a few hundredths. */
+const longest = 100;
+/** Octets by which the heap may grow over a whole run. */
+const largestGrowth = 16 * 1024 * 1024;
+
+export interface CostWatch {
+  /** Reads one input. Who seems slow is tried again, so that a busy machine is not taken for a slow reader. */
+  run<T>(read: () => T): T;
+  /** What went over the bounds, in words; empty when nothing did. */
+  findings(): readonly string[];
+  /** For a comment. */
+  readonly text: string;
+}
+
+export function watchCost(): CostWatch {
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as () => void;
+  const found: string[] = [];
+  let slowest = 0;
+  let count = 0;
+  let settled: number | null = null;
+  const heap = () => {
+    // Once is not enough for what is only noticed to be gone when something else has gone.
+    for (let times = 0; times < 3; times += 1) collect();
+    const { heapUsed, external } = process.memoryUsage();
+    return heapUsed + external;
+  };
+  let grown = 0;
+  return {
+    run(read) {
+      // Everything that is kept once (compiled code, tables) is there by then.
+      if ((count += 1) === Math.ceil(rounds / 4)) settled = heap();
+      const began = performance.now();
+      const result = read();
+      let took = performance.now() - began;
+      for (let again = 0; took > longest / 2 && again < 3; again += 1) {
+        const start = performance.now();
+        read();
+        took = Math.min(took, performance.now() - start);
+      }
+      slowest = Math.max(slowest, took);
+      if (took > longest) found.push(`input ${count} took ${took.toFixed(0)} ms`);
+      return result;
+    },
+    findings() {
+      grown = settled === null ? 0 : heap() - settled;
+      return grown > largestGrowth ? [...found, `the heap grew by ${grown} octets`] : found;
+    },
+    get text() {
+      return `slowest ${slowest.toFixed(1)} ms, the heap grew by ${(grown / 1024).toFixed(0)} KiB over the last three quarters`;
+    },
+  };
+}
 
 /** Mulberry32: enough for mutations, and the same everywhere. */
 export function randomFrom(start: number): (bound: number) => number {
