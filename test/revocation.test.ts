@@ -442,3 +442,27 @@ await t.test('an answer is used again until something that it rests on ends or c
     'refusals are not kept',
   );
 });
+
+await t.test('a list that comes while another is waited for counts at once, and later', async (t) => {
+  let version = 1;
+  const crl = scripted('crl', [good, unknown], [undefined, good]);
+  const revocation = createRevocation({
+    clock: { now: () => at, monotonic: () => performance.now() },
+    crl: {
+      ...crl,
+      async fetch(...asked) {
+        crl.held[0] = revoked;
+        version += 1;
+        return await crl.fetch(...asked);
+      },
+    },
+    ocsp: nothing('ocsp'),
+    version: () => version,
+    onChecked: () => {},
+  });
+  const store = createTrustStore([certificateOf(root)], []);
+  for (const turn of ['the one who waited', 'whoever comes next']) {
+    const answer = await revocation.check({ path, presented: [], store, settings: standard, at, steps: noSteps });
+    t.match(answer, { kind: 'refused', verdict: { code: 'certificateRevoked' } }, turn);
+  }
+});

@@ -62,24 +62,29 @@ export function createRevocation({ clock, crl, ocsp, version, onChecked }: Revoc
   ): Promise<RevocationAnswer> {
     const deadline = clock.monotonic() + question.settings.retrievalTimeout;
     const remaining = () => Math.max(0, deadline - clock.monotonic()) as Millis;
-    const outcomes = held.map(async (one): Promise<Consulted> => {
-      if (one.finding.status !== 'unknown' || !isNamed(one.subject, methods)) return one;
+    const now = (): RevocationQuestion => ({ ...question, at: clock.now() });
+    const outcomes = held.map(async ({ subject, finding }): Promise<readonly string[]> => {
+      if (finding.status !== 'unknown' || !isNamed(subject, methods)) return [];
       const failures: string[] = [];
       const asked: Promise<void>[] = [];
-      for (const method of methods.filter((each) => each.names(one.subject))) {
-        const fetched = method
-          .fetch(one.subject, question, remaining())
-          .then((reasons) => void failures.push(...reasons));
+      for (const method of methods.filter((each) => each.names(subject))) {
+        const fetched = method.fetch(subject, question, remaining()).then((reasons) => void failures.push(...reasons));
         asked.push(fetched);
         // A source that is silent must not use up the time of the others.
         await withinHalf(fetched, remaining());
-        const found = consult(one.subject, question, methods);
-        if (found.finding.status !== 'unknown') return found;
+        if (consult(subject, now(), methods).finding.status !== 'unknown') return failures;
       }
       await Promise.all(asked);
-      return { ...consult(one.subject, question, methods), failures };
+      return failures;
     });
-    return conclude(await Promise.all(outcomes), question);
+    const failures = await Promise.all(outcomes);
+    // All of them anew: what was good when the waiting began may have been revoked since.
+    const late = now();
+    const found = held.map(({ subject }, index) => ({
+      ...consult(subject, late, methods),
+      failures: failures[index] ?? [],
+    }));
+    return conclude(found, late);
   }
 
   function renew(subject: Subject, method: Method, question: RevocationQuestion): void {
