@@ -25,7 +25,7 @@ import type { Millis } from '../src/base/brand.ts';
 import { startCrlWorker } from '../src/revocation/crl-examiner.ts';
 import { refreshDelay, retryDelay } from '../src/revocation/crl-schedule.ts';
 import { listKeyOf } from '../src/revocation/crl-lists.ts';
-import { countSharedMemory, isCounted } from '../src/revocation/shared-memory.ts';
+import { expectCollection, isExpected } from '../src/revocation/shared-garbage.ts';
 import { parseCrl, parseCrlHeader } from '../src/x509/crl.ts';
 import { bulkEntries, bulkSerial, issuingDistributionPoint } from './support/crl-writer.ts';
 import {
@@ -726,23 +726,40 @@ await t.test('a thread that has seen much is replaced, because it keeps what it 
 });
 
 await t.test('shared memory that nobody needs is given back without being asked for', async (t) => {
-  let returned = 0;
-  const registry = new FinalizationRegistry(() => (returned += 1));
+  const returned: number[] = [];
+  const registry = new FinalizationRegistry((round: number) => returned.push(round));
   let rounds = 0;
-  for (; rounds < 200 && returned === 0; rounds += 1) {
+  for (; rounds < 200 && returned.length === 0; rounds += 1) {
     const memory = new SharedArrayBuffer(32 * 1024 * 1024);
-    countSharedMemory(memory);
+    expectCollection(memory, memory.byteLength);
     registry.register(memory, rounds);
     await settled();
   }
-  t.ok(returned > 0, `within ${rounds} buffers of 32 MB`);
-  const used = openStore(t);
+  t.ok(returned.length > 0, `within ${rounds} buffers of 32 MB`);
+});
+
+await t.test('lists that were replaced, refused or dropped are given back, and no others', async (t) => {
   const ca = listAuthority();
-  used.fetcher.give(url, listOf(ca, { entries: bulkEntries(40_000) }));
-  const refreshed = await used.refresh(url, [ca]);
-  const { der } = refreshed.kind === 'taken' ? refreshed.stored.crl : { der: Buffer.alloc(0) };
-  t.ok(der.length > 1024 * 1024);
-  t.ok(isCounted(der.buffer), 'a list is counted');
+  const other = listAuthority('Other');
+  const world = openStore(t, { maximumHeldBytes: 3_000_000 });
+  const entries = bulkEntries(40_000);
+  const expected = () => world.fetcher.delivered.map(({ buffer }) => isExpected(buffer));
+  const ask = async (der: Buffer, source = url) => {
+    world.fetcher.give(source, der);
+    return outcome(await world.refresh(source, [ca, other], { force: true }));
+  };
+  t.equal(await ask(listOf(ca, { crlNumber: 2, entries })), 'taken');
+  t.strictSame(expected(), [false]);
+  t.equal(await ask(listOf(ca, { crlNumber: 2, entries })), 'unchanged');
+  t.strictSame(expected(), [false, true]);
+  t.equal(await ask(listOf(ca, { crlNumber: 1, entries })), 'older');
+  t.equal(await ask(listOf(listAuthority(), { entries })), 'wrongSigner');
+  t.strictSame(expected(), [false, true, true, true]);
+  t.equal(await ask(listOf(ca, { crlNumber: 3, entries })), 'taken');
+  t.strictSame(expected(), [true, true, true, true, false]);
+  t.equal(await ask(listOf(other, { entries }), mirror), 'taken');
+  t.equal(world.heard('dropped'), 1);
+  t.strictSame(expected(), [true, true, true, true, true, false]);
 });
 
 await t.test('an answer ends what is closed', async (t) => {

@@ -10,7 +10,6 @@ import { rfc4514Text } from '../x509/name.ts';
 import { schemeOf } from '../x509/signature.ts';
 import type { CrlExaminer } from './crl-examiner.ts';
 import type { Asker, Refusal } from './crl-refusal.ts';
-import { countSharedMemory } from './shared-memory.ts';
 
 export type Intake =
   | { readonly kind: 'verified'; readonly crl: Crl; readonly signerKey: Digest }
@@ -37,7 +36,6 @@ const maximumSigners = 32;
 /** Never rejects, as long as `signers` does not throw. */
 export async function takeIn(input: IntakeInput, examiner: CrlExaminer): Promise<Intake> {
   const { der, asker, now, held, expected } = input;
-  countSharedMemory(der.buffer, der.length);
   const parsed = parseCrlHeader(der);
   if (parsed.kind === 'malformed') {
     // The head on disk says which octets these should be: that they are no list is damage.
@@ -61,7 +59,6 @@ export async function takeIn(input: IntakeInput, examiner: CrlExaminer): Promise
     case 'verified': {
       const signer = signers[examined.signer];
       if (signer === undefined) throw new TypeError('the thread named a signer that it was not given');
-      countSharedMemory(examined.index.table);
       const { unknownCritical } = examined.index;
       if (unknownCritical !== null) return refuse('unknownCritical', `critical entry extension ${unknownCritical}`);
       const adopted = adoptCrl(der, examined.index);

@@ -7,6 +7,7 @@ import { isoText } from '../base/clock.ts';
 import type { Crl, CrlHeader } from '../x509/crl-contract.ts';
 import { nameKey } from '../x509/name-comparison.ts';
 import type { StoredCrl } from './revocation-contract.ts';
+import { expectCollection } from './shared-garbage.ts';
 
 /** Equal for lists of which only the newest counts. */
 export type ListKey = string & { readonly listKey: never };
@@ -69,6 +70,8 @@ export function createCrlLists(): CrlLists {
     },
     get: (key) => lists.get(key) ?? null,
     put(key, stored) {
+      const replaced = lists.get(key);
+      if (replaced !== undefined && replaced.crl !== stored.crl) discard(replaced);
       lists.set(key, stored);
       publish(nameKey(stored.crl.issuer));
     },
@@ -76,6 +79,7 @@ export function createCrlLists(): CrlLists {
       const stored = lists.get(key);
       if (stored === undefined) return;
       lists.delete(key);
+      discard(stored);
       publish(nameKey(stored.crl.issuer));
     },
     keys: () => [...lists.keys()],
@@ -101,6 +105,10 @@ interface Issuer {
 }
 
 const none: readonly StoredCrl[] = [];
+
+function discard({ crl }: StoredCrl): void {
+  expectCollection(crl.der.buffer, octetsOf(crl));
+}
 
 /** The DER, and the index: 16 to 32 octets for an entry. */
 function octetsOf({ der, entries }: Crl): number {

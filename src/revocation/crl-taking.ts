@@ -13,6 +13,7 @@ import { type CrlLists, findOlder, listKeyOf } from './crl-lists.ts';
 import type { Asker, Refusal } from './crl-refusal.ts';
 import type { CrlSource } from './crl-source.ts';
 import type { StoredCrl, Validators } from './revocation-contract.ts';
+import { expectCollection } from './shared-garbage.ts';
 
 /** What a source, or the disk in its place, gave. */
 export interface Delivery {
@@ -82,28 +83,34 @@ export function createCrlTaking({ lists, examiner, disk, clock, onTaken }: CrlTa
     return refuse('expired', `its nextUpdate was ${isoText(nextUpdate)}, and there is no newer list`);
   }
 
+  async function takeUp(source: CrlSource, delivery: Delivery, asker: Asker): Promise<Taking> {
+    const held = heldBy(source);
+    const { der, expected } = delivery;
+    const known = held === null ? null : { digest: held.crl.digest, signerKey: held.signerKey };
+    const intake = await takeIn({ der, asker, now: clock.now(), held: known, expected }, examiner);
+    switch (intake.kind) {
+      case 'verified':
+        return place(intake.crl, intake.signerKey, source, delivery, asker);
+      case 'held': {
+        // Another source may have brought a newer one meanwhile.
+        const current = heldBy(source);
+        if (current !== null && current.crl.digest === held?.crl.digest) return renew(current, source, delivery, asker);
+        return refuse('older', 'a newer list came from elsewhere meanwhile');
+      }
+      case 'damaged':
+        await disk?.setAside(source.url, 'the list in it is not the one that was written');
+        return refuse('malformed', 'what was kept on disk is damaged');
+      case 'refused':
+        return intake;
+    }
+  }
+
   return {
     async take(source, delivery, asker) {
-      const held = heldBy(source);
-      const { der, expected } = delivery;
-      const known = held === null ? null : { digest: held.crl.digest, signerKey: held.signerKey };
-      const intake = await takeIn({ der, asker, now: clock.now(), held: known, expected }, examiner);
-      switch (intake.kind) {
-        case 'verified':
-          return place(intake.crl, intake.signerKey, source, delivery, asker);
-        case 'held': {
-          // Another source may have brought a newer one meanwhile.
-          const current = heldBy(source);
-          if (current !== null && current.crl.digest === held?.crl.digest)
-            return renew(current, source, delivery, asker);
-          return refuse('older', 'a newer list came from elsewhere meanwhile');
-        }
-        case 'damaged':
-          await disk?.setAside(source.url, 'the list in it is not the one that was written');
-          return refuse('malformed', 'what was kept on disk is damaged');
-        case 'refused':
-          return intake;
-      }
+      const { der } = delivery;
+      const taking = await takeUp(source, delivery, asker);
+      if (heldBy(source)?.crl.der !== der) expectCollection(der.buffer, der.length);
+      return taking;
     },
     confirm(source, asker) {
       const current = heldBy(source);

@@ -120,6 +120,8 @@ export interface ScriptedFetcher extends Fetcher {
   /** What a source answers from now on; nothing was said: `unreachable`. */
   give(url: string, script: Script): void;
   readonly asked: readonly { readonly url: string; readonly validators: Validators | null }[];
+  /** What it gave out, in order. */
+  readonly delivered: readonly Buffer[];
   /** While true nobody is answered. */
   hold: boolean;
   release(): void;
@@ -130,10 +132,12 @@ export interface ScriptedFetcher extends Fetcher {
 export function scriptFetcher(): ScriptedFetcher {
   const scripts = new Map<string, Script>();
   const asked: { url: string; validators: Validators | null }[] = [];
+  const delivered: Buffer[] = [];
   let held: (() => void)[] = [];
   return {
     hold: false,
     asked,
+    delivered,
     give: (url, script) => void scripts.set(url, script),
     release() {
       this.hold = false;
@@ -156,7 +160,9 @@ export function scriptFetcher(): ScriptedFetcher {
       if (answer === 'notModified') return { kind: 'notModified' };
       if (typeof answer === 'string') return { kind: 'failed', code: answer, detail: `scripted ${answer}` };
       const validators = { etag: `"${asked.length}"`, lastModified: null };
-      return { kind: 'fetched', bytes: shared(answer), from: url, validators, maximumAge: null };
+      const bytes = shared(answer);
+      delivered.push(bytes);
+      return { kind: 'fetched', bytes, from: url, validators, maximumAge: null };
     },
     refusalOf: () => null,
     close: async () => {},
