@@ -216,7 +216,7 @@ await t.test('the lab', { timeout: 170_000 }, async (t) => {
     });
     const { contacts } = JSON.parse(json.stdout) as { readonly contacts: readonly { readonly what: string }[] };
     const kinds = new Set(contacts.map(({ what }) => what.split(' ')[0]));
-    t.strictSame([...kinds], ['controller', 'domains', 'NTAuth', 'CRL', 'upstream']);
+    t.strictSame([...kinds], ['controller', 'domains', 'NTAuth', 'CRL', 'OCSP', 'upstream']);
     t.match(
       contacts,
       contacts.map(() => ({ answers: true, finding: false, detail: String })),

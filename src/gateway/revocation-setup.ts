@@ -12,7 +12,14 @@ import { createFetcher } from '../revocation/fetcher.ts';
 import { createIssuerFetch, type IssuerFetch } from '../revocation/issuer-fetch.ts';
 import { createOcspCache } from '../revocation/ocsp-cache.ts';
 import { createOcspMethod } from '../revocation/ocsp-method.ts';
-import type { CrlSigners, Fetcher, Refreshed, SourceState } from '../revocation/revocation-contract.ts';
+import type {
+  CrlSigners,
+  Fetcher,
+  OcspQuestion,
+  OcspRefreshed,
+  Refreshed,
+  SourceState,
+} from '../revocation/revocation-contract.ts';
 import { createRevocation, type Revocation } from '../revocation/revocation.ts';
 import { createStapler } from '../revocation/stapler.ts';
 import type { BindingSettings } from '../tls/binding.ts';
@@ -33,16 +40,20 @@ export interface RevocationSetup {
   /** An operator's order: asks now, and may take an older list than the one held. */
   refresh(source: string, allowOlder: boolean): Promise<Refreshed>;
   /**
-   * Asks every list that can be known without a client's certificate: those of the configuration, those that its CA certificates name, and
-   * those that were in use before. Takes over what is good.
+   * Asks every source that can be known without a client's certificate: lists of the configuration, those that its CA certificates name
+   * and those that were in use before; OCSP responders about CA certificates and about our own. Takes over what is good.
    */
-  contact(): Promise<readonly { readonly source: string; readonly refreshed: Refreshed }[]>;
+  contact(): Promise<readonly Contacted[]>;
   /** What gives the OCSP answer that is stapled to a binding's certificate; null when nothing is. Asked once for each binding. */
   staplerOf(binding: BindingSettings): (() => Buffer | null) | null;
   /** `listener` is told whenever a list came into use. */
   onTaken(listener: () => void): void;
   close(): Promise<void>;
 }
+
+export type Contacted =
+  | { readonly kind: 'crl'; readonly source: string; readonly refreshed: Refreshed }
+  | { readonly kind: 'ocsp'; readonly source: string; readonly refreshed: OcspRefreshed };
 
 export interface RevocationFacilities {
   readonly clock: Clock;
@@ -132,9 +143,14 @@ export function createRevocationSetup(settings: Settings, facilities: Revocation
         ...crls.states().map(({ source }) => source),
       ]);
       const options = { timeout: orderTimeout, ...rules, force: true };
-      return Promise.all(
-        [...sources].map(async (source) => ({ source, refreshed: await crls.refresh(source, signers, options) })),
-      );
+      const lists = [...sources].map(async (source): Promise<Contacted> => {
+        return { kind: 'crl', source, refreshed: await crls.refresh(source, signers, options) };
+      });
+      const asked = { timeout: orderTimeout, rules: { ...rules, ...staplingRules }, force: true };
+      const answers = ocspQuestions(settings).map(async (question): Promise<Contacted> => {
+        return { kind: 'ocsp', source: question.responders[0] ?? '', refreshed: await ocsp.refresh(question, asked) };
+      });
+      return Promise.all([...lists, ...answers]);
     },
     staplerOf({ name }) {
       const question = settings.stapling.get(name);
@@ -159,6 +175,19 @@ function configuredSources({ revocation, trust }: Settings): readonly string[] {
 
 function isWanted({ trust }: Settings): boolean {
   return [...trust.values()].some(({ revocation }) => revocation.mode !== 'disabled');
+}
+
+/** One for each responder: about a CA that names it, or about a server certificate of ours. */
+function ocspQuestions({ trust, stapling }: Settings): readonly OcspQuestion[] {
+  const stores = [...trust.values()].map(({ store }) => store);
+  const authorities = stores.flatMap(({ intermediates, issuers }) =>
+    intermediates.flatMap((certificate) => {
+      const [issuer] = issuers.issuersOf(certificate).flat();
+      const responders = certificate.extensions.authorityInfoAccess.ocsp;
+      return issuer === undefined || responders.length === 0 ? [] : [{ certificate, issuer, responders, signers: [] }];
+    }),
+  );
+  return [...new Map([...authorities, ...stapling.values()].map((each) => [each.responders.join(' '), each])).values()];
 }
 
 /** Of each distribution point of a CA certificate the first place that may be fetched from, or the first of all. */
