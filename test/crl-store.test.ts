@@ -73,17 +73,11 @@ await t.test('a list is fetched, verified, and there for its issuer and its sour
 
 await t.test('the main thread neither scans nor hashes nor verifies', async (t) => {
   const jobs: unknown[] = [];
-  const world = openStore(t, {
-    startWorker: () => {
-      const worker = startCrlWorker();
-      const post = worker.postMessage.bind(worker);
-      worker.postMessage = (job) => {
-        jobs.push(job);
-        post(job, []);
-      };
-      return worker;
-    },
+  const { startWorker } = watchWorkers((job, _, post) => {
+    jobs.push(job);
+    post(job);
   });
+  const world = openStore(t, { startWorker });
   const ca = listAuthority();
   const der = shared(listOf(ca, { entries: bulkEntries(1000) }));
   world.fetcher.give(url, der);
@@ -611,18 +605,10 @@ await t.test('a source that brings a list of another key leaves the old one in u
 
 await t.test('a thread that dies costs the list that it was at, and no other', async (t) => {
   const ca = listAuthority();
-  const workers: Worker[] = [];
   let dying = true;
-  const world = openStore(t, {
-    startWorker: () => {
-      const worker = startCrlWorker();
-      workers.push(worker);
-      const post = worker.postMessage.bind(worker);
-      // Ended when the job has just begun.
-      worker.postMessage = (job) => (dying ? void worker.terminate() : post(job, []));
-      return worker;
-    },
-  });
+  // Ended when the job has just begun.
+  const { workers, startWorker } = watchWorkers((job, worker, post) => (dying ? void worker.terminate() : post(job)));
+  const world = openStore(t, { startWorker });
   world.fetcher.give(url, listOf(ca, { entries: bulkEntries(1000) }));
   world.fetcher.give(mirror, listOf(ca, { crlNumber: 9 }));
   const first = world.refresh(url, [ca]);
@@ -638,14 +624,8 @@ await t.test('a thread that dies costs the list that it was at, and no other', a
 
 await t.test('a thread that is killed in the middle of a large list does no harm', async (t) => {
   const ca = listAuthority();
-  const workers: Worker[] = [];
-  const world = openStore(t, {
-    startWorker: () => {
-      const worker = startCrlWorker();
-      workers.push(worker);
-      return worker;
-    },
-  });
+  const { workers, startWorker } = watchWorkers();
+  const world = openStore(t, { startWorker });
   world.fetcher.give(url, listOf(ca, { crlNumber: 1 }));
   await world.refresh(url, [ca]);
   world.fetcher.give(url, listOf(ca, { crlNumber: 2, entries: bulkEntries(400_000) }));
@@ -663,17 +643,9 @@ await t.test('a thread that is killed in the middle of a large list does no harm
 
 await t.test('a thread that hangs is ended', async (t) => {
   const ca = listAuthority();
-  const workers: Worker[] = [];
   let deaf = true;
-  const world = openStore(t, {
-    startWorker: () => {
-      const worker = startCrlWorker();
-      workers.push(worker);
-      const post = worker.postMessage.bind(worker);
-      worker.postMessage = (job) => (deaf ? undefined : post(job, []));
-      return worker;
-    },
-  });
+  const { workers, startWorker } = watchWorkers((job, _, post) => (deaf ? undefined : post(job)));
+  const world = openStore(t, { startWorker });
   world.fetcher.give(url, listOf(ca));
   const asking = world.refresh(url, [ca], { timeout: hour as Millis });
   await until(() => workers.length === 1);
@@ -686,14 +658,8 @@ await t.test('a thread that hangs is ended', async (t) => {
 
 await t.test('an idle thread ends, and is started again', async (t) => {
   const ca = listAuthority();
-  const workers: Worker[] = [];
-  const world = openStore(t, {
-    startWorker: () => {
-      const worker = startCrlWorker();
-      workers.push(worker);
-      return worker;
-    },
-  });
+  const { workers, startWorker } = watchWorkers();
+  const world = openStore(t, { startWorker });
   t.equal(workers.length, 0, 'nobody starts it for nothing');
   world.fetcher.give(url, listOf(ca, { crlNumber: 1 }));
   await world.refresh(url, [ca]);
@@ -706,14 +672,8 @@ await t.test('an idle thread ends, and is started again', async (t) => {
 
 await t.test('a thread that has seen much is replaced, because it keeps what it has seen', async (t) => {
   const ca = listAuthority();
-  const workers: Worker[] = [];
-  const world = openStore(t, {
-    startWorker: () => {
-      const worker = startCrlWorker();
-      workers.push(worker);
-      return worker;
-    },
-  });
+  const { workers, startWorker } = watchWorkers();
+  const world = openStore(t, { startWorker });
   const large = listOf(ca, { crlNumber: 1, entries: bulkEntries(450_000) });
   t.ok(large.length > 16 * 1024 * 1024);
   world.fetcher.give(url, large);
@@ -1097,6 +1057,21 @@ await t.test('a full disk is told of; the list is used, and the file from before
   await restored.store.restore(trusting(ca));
   t.strictSame(numbersOf(restored, ca), [1]);
 });
+
+/** Threads that a test can look at and kill, and what they are told on the way. */
+function watchWorkers(
+  tell: (job: unknown, worker: Worker, post: (job: unknown) => void) => void = (job, _, post) => post(job),
+) {
+  const workers: Worker[] = [];
+  const startWorker = () => {
+    const worker = startCrlWorker();
+    workers.push(worker);
+    const post = worker.postMessage.bind(worker);
+    worker.postMessage = (job) => tell(job, worker, (told) => post(told, []));
+    return worker;
+  };
+  return { workers, startWorker };
+}
 
 /** Everything that was started without a wait has had its turn. */
 async function settled(): Promise<void> {
