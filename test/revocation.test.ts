@@ -3,6 +3,7 @@
  * scripted here; how lists and OCSP answers are read is tested in `crl-status.test.ts` and `ocsp.test.ts`.
  */
 import t from 'tap';
+import type { Test } from 'tap';
 import type { Instant, Millis } from '../src/base/brand.ts';
 import { noSteps, recordSteps } from '../src/base/steps.ts';
 import { createAuthority } from '../src/lab/authority.ts';
@@ -15,7 +16,10 @@ import type {
 import { createRevocation } from '../src/revocation/revocation.ts';
 import { createTrustStore } from '../src/trust/trust-store.ts';
 import { nameKey } from '../src/x509/name-comparison.ts';
+import { createCrlMethod } from '../src/revocation/crl-method.ts';
 import { certificateOf, judge } from './support/chains.ts';
+import { listOf, noon, sceneOf } from './support/crl-scene.ts';
+import { openStore, until } from './support/crl-store-world.ts';
 
 const key = 'ed25519';
 const root = await createAuthority({ subject: 'O=Lab,CN=Root', key });
@@ -89,6 +93,7 @@ function scripted(
   };
 }
 
+const noPolicy: Subject['policy'] = { nameKey: '', keyDigest: null, policy: 'required', crls: [], ocsp: [] };
 const nothing = (name: Method['name']) => scripted(name, [], [], { names: false });
 
 interface Asked {
@@ -465,4 +470,49 @@ await t.test('a list that comes while another is waited for counts at once, and 
     const answer = await revocation.check({ path, presented: [], store, settings: standard, at, steps: noSteps });
     t.match(answer, { kind: 'refused', verdict: { code: 'certificateRevoked' } }, turn);
   }
+});
+
+const base = 'http://crl.test/base.crl';
+const changes = 'http://crl.test/delta.crl';
+const bob = await issuing.issue({ subject: 'O=Lab,CN=bob', key, crlDistributionPoints: [base] });
+
+/** The lists about bob: a store that is empty at first, and what it says of him. */
+function listsAboutBob(t: Test, settings: Partial<RevocationSettings> = {}, configured: readonly string[] = []) {
+  const world = openStore(t);
+  const method = createCrlMethod({ store: world.store, clock: world.time, configured });
+  const { path: ofBob, scene } = sceneOf({ chain: [bob, issuing, root], at: noon });
+  const question: RevocationQuestion = {
+    path: ofBob,
+    presented: scene.presented,
+    store: scene.store,
+    settings: { ...standard, ...settings },
+    at,
+    steps: noSteps,
+  };
+  const subject: Subject = { depth: 0, certificate: certificateOf(bob), issuer: ca as never, policy: noPolicy };
+  const patience = 10_000 as Millis;
+  return {
+    world,
+    method,
+    look: () => method.look(subject, question, 0 as Millis).status,
+    fetch: () => method.fetch(subject, question, patience),
+    asked: (url: string) => world.fetcher.asked.filter((each) => each.url === url).length,
+  };
+}
+
+await t.test('a delta that builds on a newer list has that fetched as well', async (t) => {
+  const lists = listsAboutBob(t);
+  lists.world.fetcher.give(base, listOf(issuing, { crlNumber: 5, freshest: [changes] }));
+  lists.world.fetcher.give(
+    changes,
+    listOf(issuing, { crlNumber: 6, baseCrlNumber: 5, nextUpdate: '2026-11-22T13:00:00Z' }),
+  );
+  await lists.fetch();
+  t.equal(lists.look(), 'good');
+  lists.world.fetcher.give(base, listOf(issuing, { crlNumber: 7, freshest: [changes] }));
+  lists.world.fetcher.give(changes, listOf(issuing, { crlNumber: 8, baseCrlNumber: 7 }));
+  lists.world.time.advance(59 * 60_000);
+  await until(() => lists.asked(changes) === 2 && lists.look() === 'unknown');
+  t.strictSame(await lists.fetch(), []);
+  t.equal(lists.look(), 'good');
 });

@@ -75,27 +75,38 @@ export function createCrlMethod({ store, clock, configured }: CrlMethodSettings)
     return failures;
   }
 
+  function look(subject: Subject, question: RevocationQuestion, staleFor: Millis): Finding {
+    const answer = answerFor(subject, question, staleFor);
+    if (answer.status === 'unknown') return { status: 'unknown', why: answer.why };
+    if (answer.status === 'revoked') return revokedBy(answer);
+    const wanted = answer.delta === null ? deltasOf(subject, [answer.by]) : [];
+    if (wanted.length > 0)
+      return { status: 'unknown', why: `the delta CRL from ${wanted.flat().join(', ')} is not held` };
+    return goodBy(answer);
+  }
+
   return {
     name: 'crl',
     names: (subject) => pointsOf(subject).length > 0,
-    look(subject, question, staleFor) {
-      const answer = answerFor(subject, question, staleFor);
-      if (answer.status === 'unknown') return { status: 'unknown', why: answer.why };
-      if (answer.status === 'revoked') return revokedBy(answer);
-      const wanted = answer.delta === null ? deltasOf(subject, [answer.by]) : [];
-      if (wanted.length > 0)
-        return { status: 'unknown', why: `the delta CRL from ${wanted.flat().join(', ')} is not held` };
-      return goodBy(answer);
-    },
+    look,
     async fetch(subject, question, timeout) {
       const deadline = clock.monotonic() + timeout;
-      const fetchAll = (points: readonly (readonly string[])[]) =>
-        Promise.all(points.map((urls) => fetchOne(urls, question, deadline)));
+      const asked = new Set<string>();
+      const fetchAll = (points: readonly (readonly string[])[]) => {
+        const fresh = points.filter((urls) => !asked.has(urls.join(' ')));
+        for (const urls of fresh) asked.add(urls.join(' '));
+        return Promise.all(fresh.map((urls) => fetchOne(urls, question, deadline)));
+      };
       const held = answerFor(subject, question, 0 as Millis);
-      const lacksDelta = held.status === 'good' && held.delta === null && deltasOf(subject, [held.by]).length > 0;
-      const failures = lacksDelta ? [] : await fetchAll(pointsOf(subject));
+      const lacking = held.status === 'good' && held.delta === null ? deltasOf(subject, [held.by]) : [];
+      const first = await fetchAll(lacking);
+      const came = first.some((failures) => failures.length === 0);
+      // A delta that came and does not fit builds on a newer list than the one held.
+      const unfit = came && look(subject, question, 0 as Millis).status === 'unknown';
+      if (lacking.length > 0 && !unfit) return first.flat();
+      const complete = await fetchAll(pointsOf(subject));
       const deltas = deltasOf(subject, store.issuedBy(nameKey(subject.certificate.issuer)));
-      return [...failures, ...(await fetchAll(deltas))].flat();
+      return [...first, ...complete, ...(await fetchAll(deltas))].flat();
     },
   };
 }
