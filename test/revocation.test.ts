@@ -6,8 +6,12 @@ import t from 'tap';
 import type { Test } from 'tap';
 import type { Instant, Millis } from '../src/base/brand.ts';
 import { noSteps, recordSteps } from '../src/base/steps.ts';
+import { verdict } from '../src/base/verdict.ts';
+import { createJudge } from '../src/gateway/judge.ts';
 import { createAuthority } from '../src/lab/authority.ts';
 import type { Finding, Method, Subject } from '../src/revocation/method.ts';
+import { authenticateOcsp } from '../src/revocation/ocsp-answer.ts';
+import { createOcspMethod } from '../src/revocation/ocsp-method.ts';
 import type {
   RevocationAnswer,
   RevocationQuestion,
@@ -16,10 +20,12 @@ import type {
 import { createRevocation } from '../src/revocation/revocation.ts';
 import { createTrustStore } from '../src/trust/trust-store.ts';
 import { nameKey } from '../src/x509/name-comparison.ts';
+import { parseOcspResponse } from '../src/x509/ocsp-response.ts';
 import { createCrlMethod } from '../src/revocation/crl-method.ts';
-import { certificateOf, judge } from './support/chains.ts';
+import { certificateOf, judge, productionSettings } from './support/chains.ts';
 import { listOf, noon, sceneOf } from './support/crl-scene.ts';
 import { openStore, until } from './support/crl-store-world.ts';
+import { writeOcspResponse } from './support/ocsp-writer.ts';
 
 const key = 'ed25519';
 const root = await createAuthority({ subject: 'O=Lab,CN=Root', key });
@@ -515,4 +521,90 @@ await t.test('a delta that builds on a newer list has that fetched as well', asy
   await until(() => lists.asked(changes) === 2 && lists.look() === 'unknown');
   t.strictSame(await lists.fetch(), []);
   t.equal(lists.look(), 'good');
+});
+
+await t.test('whoever is sent to other paths does not wait longer', async (t) => {
+  const timeouts: (number | undefined)[] = [];
+  const hands = { monotonic: 0 };
+  const authorities = await Promise.all(
+    [1, 2, 3, 4].map(() => root.subordinate({ subject: 'O=Lab,CN=Issuing CA', key })),
+  );
+  const judged = createJudge(
+    {
+      judge: (_shown, _trust, _now, _steps, excluded) => ({
+        path: { ...path, certificates: [leaf, certificateOf(authorities[excluded.size] ?? root), certificateOf(root)] },
+        presented: [],
+      }),
+      size: 0,
+      clear: () => {},
+    },
+    {
+      async check(question) {
+        timeouts.push(question.timeout);
+        hands.monotonic += 150;
+        const blamed = question.path.certificates[1] ?? leaf;
+        return { kind: 'refused', verdict: verdict('revocationUnknown', ''), evidence: [], certificate: blamed };
+      },
+    },
+    null,
+    { monotonic: () => hands.monotonic },
+  ).judge(
+    { chain: [leaf.der], digest: leaf.digest, how: 'upFront', resumed: false },
+    { store: createTrustStore([certificateOf(root)], []), judge: productionSettings, revocation: standard },
+    at,
+    noSteps,
+  );
+  t.match(await judged, { code: 'revocationUnknown' });
+  t.strictSame(timeouts, [200, 50, 0, 0]);
+});
+
+await t.test('whoever is told to wait less than the settings say does', async (t) => {
+  const timeouts: number[] = [];
+  const crl = scripted('crl', [unknown, unknown]);
+  const revocation = createRevocation({
+    clock: { now: () => at, monotonic: () => 0 },
+    crl: { ...crl, fetch: async (_subject, _question, timeout) => (timeouts.push(timeout), []) },
+    ocsp: nothing('ocsp'),
+    version: () => 1,
+    onChecked: () => {},
+  });
+  const store = createTrustStore([certificateOf(root)], []);
+  const question = { path, presented: [], store, settings: standard, at, steps: noSteps };
+  await revocation.check({ ...question, timeout: 20 as Millis });
+  t.strictSame(timeouts, [20, 20]);
+});
+
+await t.test('an OCSP answer and what it rests on are waited for once', async (t) => {
+  const hands = { monotonic: 0 };
+  const timeouts: number[] = [];
+  const signer = await issuing.issue({ subject: 'CN=OCSP', key, extendedKeyUsage: ['1.3.6.1.5.5.7.3.9'] });
+  const answer = parseOcspResponse(
+    writeOcspResponse({ signer, singles: [{ certificate: alice, issuer: issuing }], certificates: [signer] }),
+  );
+  if (answer.kind === 'malformed') throw new Error(answer.reason);
+  const authentic = authenticateOcsp(answer.response, { certificate: leaf, issuer: ca, signers: [], nonce: null });
+  if (authentic.kind === 'refused') throw new Error(authentic.why);
+  const stored = { ...authentic.answer, source: 'http://ocsp.test', fetchedAt: at };
+  const crl = scripted('crl', []);
+  const ocsp = createOcspMethod(
+    {
+      answerFor: () => stored,
+      async refresh(_question, { timeout }) {
+        timeouts.push(timeout);
+        hands.monotonic += 150;
+        return { kind: 'taken', stored };
+      },
+      watch: () => () => {},
+      states: () => [],
+      close: async () => {},
+    },
+    { ...crl, fetch: async (_subject, _question, timeout) => (timeouts.push(timeout), ['down']) },
+    { monotonic: () => hands.monotonic },
+  );
+  const policy = { ...noPolicy, ocsp: ['http://ocsp.test'] };
+  const store = createTrustStore([certificateOf(root)], []);
+  const question = { path, presented: [], store, settings: standard, at, steps: noSteps };
+  const subject = { depth: 0, certificate: leaf, issuer: ca, policy };
+  t.strictSame(await ocsp.fetch(subject, question, 200 as Millis), ['down']);
+  t.strictSame(timeouts, [200, 50]);
 });

@@ -3,8 +3,9 @@
  * evidence. Where a CA on the path is revoked, or cannot be asked about, another path to an anchor is looked for; where an issuer is
  * missing, it is fetched if the configuration says so.
  */
-import type { Digest, Instant } from '../base/brand.ts';
+import type { Digest, Instant, Millis } from '../base/brand.ts';
 import { digestOf } from '../base/bytes.ts';
+import type { Clock } from '../base/clock.ts';
 import type { Steps } from '../base/steps.ts';
 import type { Verdict } from '../base/verdict.ts';
 import type { IssuerFetch } from '../revocation/issuer-fetch.ts';
@@ -39,10 +40,18 @@ export interface Judged {
 const maximumDetours = 3;
 
 /** @param issuers fetches issuers that nobody presented; null: that is off */
-export function createJudge(chains: ChainJudge, revocation: Revocation, issuers: IssuerFetch | null): Judge {
+export function createJudge(
+  chains: ChainJudge,
+  revocation: Revocation,
+  issuers: IssuerFetch | null,
+  clock: Pick<Clock, 'monotonic'>,
+): Judge {
   return {
     judge(presentedNow, trust, now, steps) {
       let shown = presentedNow;
+      // One for all that is waited for, however many paths are tried.
+      const deadline = clock.monotonic() + trust.revocation.retrievalTimeout;
+      const remaining = () => Math.max(0, deadline - clock.monotonic()) as Millis;
       const excluded = new Set<Digest>();
       const attempt = (): Judged | Verdict | Promise<Judged | Verdict> => {
         const judged = chains.judge(shown, trust, now, steps, excluded);
@@ -57,8 +66,8 @@ export function createJudge(chains: ChainJudge, revocation: Revocation, issuers:
         const presented = shown.chain
           .map(parseCertificate)
           .flatMap((one) => (one.kind === 'parsed' ? one.certificate : []));
-        const { store, judge: settings, revocation: rules } = trust;
-        const question = { presented, store, settings, at: now, excluded, timeout: rules.retrievalTimeout };
+        const { store, judge: settings } = trust;
+        const question = { presented, store, settings, at: now, excluded, timeout: remaining() };
         return issuers.completeChain(question).then(({ certificates, notes }) => {
           for (const note of notes) steps.note('judge', 'issuer fetched', note);
           if (certificates.length === 0) return incomplete;
@@ -69,7 +78,8 @@ export function createJudge(chains: ChainJudge, revocation: Revocation, issuers:
       }
 
       function check({ path, presented }: JudgedChain): RevocationAnswer | Promise<RevocationAnswer> {
-        return revocation.check({ path, presented, store: trust.store, settings: trust.revocation, at: now, steps });
+        const { store, revocation: settings } = trust;
+        return revocation.check({ path, presented, store, settings, at: now, steps, timeout: remaining() });
       }
 
       function settle({ path }: JudgedChain, answer: RevocationAnswer): Judged | Verdict | Promise<Judged | Verdict> {

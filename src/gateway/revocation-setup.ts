@@ -106,7 +106,7 @@ export function createRevocationSetup(settings: Settings, facilities: Revocation
   const engine = createRevocation({
     clock,
     crl,
-    ocsp: createOcspMethod(ocsp, crl),
+    ocsp: createOcspMethod(ocsp, crl, clock),
     version: () => version,
     onChecked: (method, status) => metrics.countRevocationCheck(method, status),
   });

@@ -78,7 +78,7 @@ export function createSetup(settings: Settings, generation: number, facilities: 
     sites: createSiteIndex(settings.sites),
     chains,
     revocation,
-    judge: createJudge(chains, revocation.engine, revocation.issuers),
+    judge: createJudge(chains, revocation.engine, revocation.issuers, clock),
     mapper,
     directory,
     sanitizer: createSanitizer({ names: settings.identityHeaders }),

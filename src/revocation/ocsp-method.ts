@@ -3,7 +3,7 @@
  * is decided in `ocsp-answer.ts`; whether its signer is still good, by the lists of its issuer.
  */
 import type { Millis } from '../base/brand.ts';
-import { isoText } from '../base/clock.ts';
+import { isoText, type Clock } from '../base/clock.ts';
 import type { Certificate } from '../x509/certificate.ts';
 import { crlReasonName } from './crl-reason.ts';
 import type { Finding, Method, Subject } from './method.ts';
@@ -11,7 +11,7 @@ import { ocspStanding } from './ocsp-answer.ts';
 import type { OcspStore, RevocationQuestion, StoredOcsp } from './revocation-contract.ts';
 
 /** @param crl asked about responders that must be good themselves */
-export function createOcspMethod(store: OcspStore, crl: Method): Method {
+export function createOcspMethod(store: OcspStore, crl: Method, clock: Pick<Clock, 'monotonic'>): Method {
   return {
     name: 'ocsp',
     names: (subject) => respondersOf(subject).length > 0,
@@ -22,11 +22,13 @@ export function createOcspMethod(store: OcspStore, crl: Method): Method {
       const { certificate, issuer, policy } = subject;
       const { rules } = question.settings;
       const asked = { certificate, issuer, responders, signers: policy.ocspSigners ?? [] };
+      const deadline = clock.monotonic() + timeout;
       const answer = await store.refresh(asked, { timeout, rules });
       const failures = answer.kind === 'failed' ? [answer.detail] : [];
       const signer = signerToAsk(subject, question);
       if (signer === null) return failures;
-      return [...failures, ...(await crl.fetch({ ...subject, certificate: signer }, question, timeout))];
+      const left = Math.max(0, deadline - clock.monotonic()) as Millis;
+      return [...failures, ...(await crl.fetch({ ...subject, certificate: signer }, question, left))];
     },
   };
 

@@ -97,6 +97,8 @@ export interface RevocationQuestion {
   readonly settings: RevocationSettings;
   readonly at: Instant;
   readonly steps: Steps;
+  /** Longest wait, where less than `settings.retrievalTimeout` is left of it. */
+  readonly timeout?: Millis;
 }
 
 /** Where a CRL is fetched from. */

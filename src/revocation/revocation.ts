@@ -60,7 +60,8 @@ export function createRevocation({ clock, crl, ocsp, version, onChecked }: Revoc
     question: RevocationQuestion,
     methods: readonly Method[],
   ): Promise<RevocationAnswer> {
-    const deadline = clock.monotonic() + question.settings.retrievalTimeout;
+    const { timeout = question.settings.retrievalTimeout } = question;
+    const deadline = clock.monotonic() + timeout;
     const remaining = () => Math.max(0, deadline - clock.monotonic()) as Millis;
     const now = (): RevocationQuestion => ({ ...question, at: clock.now() });
     const outcomes = held.map(async ({ subject, finding }): Promise<readonly string[]> => {
