@@ -5,12 +5,13 @@
  * A delta list that a certificate or its list names belongs to the answer, as in Windows: without it, what was revoked since the
  * complete list is not known.
  */
-import type { Millis } from '../base/brand.ts';
+import type { Instant, Millis } from '../base/brand.ts';
 import type { Clock } from '../base/clock.ts';
 import { isoText } from '../base/clock.ts';
 import type { DistributionPoint } from '../x509/crl-contract.ts';
 import { nameKey } from '../x509/name-comparison.ts';
 import { rfc4514Text } from '../x509/name.ts';
+import { ageText } from './age-text.ts';
 import { crlReasonName } from './crl-reason.ts';
 import { signersFor } from './crl-signers.ts';
 import { crlStatus } from './crl-status.ts';
@@ -82,7 +83,7 @@ export function createCrlMethod({ store, clock, configured }: CrlMethodSettings)
     const wanted = answer.delta === null ? deltasOf(subject, [answer.by]) : [];
     if (wanted.length > 0)
       return { status: 'unknown', why: `the delta CRL from ${wanted.flat().join(', ')} is not held` };
-    return goodBy(answer);
+    return goodBy(answer, question.at);
   }
 
   return {
@@ -116,14 +117,14 @@ function urlsOf(points: readonly DistributionPoint[]): readonly (readonly string
   return points.map(({ fullName }) => fullName?.uris ?? []).filter((uris) => uris.length > 0);
 }
 
-function goodBy({ by, delta, until }: CrlAnswer & { readonly status: 'good' }): Finding {
+function goodBy({ by, delta, until }: CrlAnswer & { readonly status: 'good' }, at: Instant): Finding {
   const latest = delta ?? by;
   const change = delta === null ? '' : `, with delta ${numberOf(delta)}`;
   return {
     status: 'good',
     ...provenance(latest),
     until,
-    detail: `not on the CRL of ${issuerOf(by)}${numberOf(by)}${change} from ${by.source}, issued ${isoText(latest.crl.thisUpdate)}`,
+    detail: `not on the CRL of ${issuerOf(by)}${numberOf(by)}${change} from ${by.source}, ${ageText(latest.crl.thisUpdate, latest.crl.nextUpdate, at)}`,
   };
 }
 

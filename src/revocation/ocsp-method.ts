@@ -5,6 +5,7 @@
 import type { Millis } from '../base/brand.ts';
 import { isoText, type Clock } from '../base/clock.ts';
 import type { Certificate } from '../x509/certificate.ts';
+import { ageText } from './age-text.ts';
 import { crlReasonName } from './crl-reason.ts';
 import type { Finding, Method, Subject } from './method.ts';
 import { ocspStanding } from './ocsp-answer.ts';
@@ -48,7 +49,7 @@ export function createOcspMethod(store: OcspStore, crl: Method, clock: Pick<Cloc
       return { status: 'unknown', why: `the OCSP responder is itself revoked: ${signer.detail}` };
     const { thisUpdate, nextUpdate } = standing;
     const provenance = { source: stored.source, thisUpdate, nextUpdate, fetchedAt: stored.fetchedAt };
-    const issued = `answered by ${stored.source}, issued ${isoText(thisUpdate)}`;
+    const issued = `answered by ${stored.source}, ${ageText(thisUpdate, nextUpdate, question.at)}`;
     if (standing.status === 'revoked') {
       const detail = `revoked on ${isoText(standing.revocationDate)} (${crlReasonName(standing.reason)}), ${issued}`;
       return { status: 'revoked', ...provenance, detail };

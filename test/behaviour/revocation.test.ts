@@ -366,3 +366,24 @@ await t.test('the log says what was found also of those who are refused for some
   const answer = await ask(to, 'upFront', { as: 'nobody' });
   t.match(await to.logged(answer.headers['x-request-id']), { code: 'notMapped', revocation: 'good' });
 });
+
+await t.test('issuers that nobody presented are fetched only where the configuration says so', async (t) => {
+  const alone = (to: TestGateway) => {
+    const [leaf = ''] = to.identity('alice').cert.split(/(?<=-----END CERTIFICATE-----\n)/);
+    return ask(to, 'upFront', { tls: { cert: leaf, key: to.identity('alice').key } });
+  };
+  const withoutIntermediates = (aia: string) =>
+    testGateway(t, { lab, configure: (yaml) => yaml.replace(/intermediates: \[.*\]/, `aia: ${aia}`) });
+  const ca = () => lab.revocation.requests.filter(({ kind }) => kind === 'ca').length;
+  const before = ca();
+  const off = await alone(await withoutIntermediates('disabled'));
+  t.equal(off.headers['x-dsmapper-verdict'], '403.16');
+  t.equal(ca(), before);
+  const to = await withoutIntermediates('enabled');
+  t.equal((await alone(to)).status, 200);
+  t.equal(ca(), before + 1);
+  t.equal((await alone(to)).status, 200);
+  t.equal(ca(), before + 1, 'once');
+  await lab.revocation.trouble('down', 'ca');
+  t.equal((await alone(await withoutIntermediates('enabled'))).headers['x-dsmapper-verdict'], '403.16');
+});
