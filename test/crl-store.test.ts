@@ -521,10 +521,56 @@ await t.test('a crowd of sources is not asked all at once', async (t) => {
   const ca = listAuthority();
   const world = openStore(t);
   world.fetcher.hold = true;
-  const asking = Array.from({ length: 33 }, (_, index) => world.refresh(`http://pki.test/${index}`, [ca]));
-  t.match(await asking[32], { code: 'aborted', detail: '32 sources are being asked already' });
+  const asking = Array.from({ length: 33 }, (_, index) => world.refresh(`http://pki${index % 5}.test/${index}`, [ca]));
+  await until(() => world.fetcher.waiting === 32);
+  await settled();
+  t.equal(world.fetcher.asked.length, 32);
   world.fetcher.release();
-  t.strictSame(new Set((await Promise.all(asking.slice(0, 32))).map(outcome)), new Set(['unreachable']));
+  t.strictSame(new Set((await Promise.all(asking)).map(outcome)), new Set(['unreachable']));
+  t.equal(world.fetcher.asked.length, 33, 'the last has its turn');
+});
+
+await t.test('a host that hangs leaves room for others, and its crowd waits no longer than it will', async (t) => {
+  const ca = listAuthority();
+  const world = openStore(t);
+  world.fetcher.hold = true;
+  const asking = Array.from({ length: 40 }, (_, index) => world.refresh(`http://pki.test:80/${index}`, [ca]));
+  await until(() => world.fetcher.waiting === 8);
+  await settled();
+  t.equal(world.fetcher.waiting, 8);
+  world.fetcher.hold = false;
+  world.fetcher.give('http://elsewhere.test/ca.crl', listOf(ca));
+  t.equal(outcome(await world.refresh('http://elsewhere.test/ca.crl', [ca])), 'taken');
+  world.time.advance(minute);
+  t.match(await asking[39], { code: 'timeout', detail: /too many other sources/ });
+});
+
+await t.test('a source of the configuration is asked until it gives a list, and not forgotten', async (t) => {
+  const ca = listAuthority();
+  const world = openStore(t);
+  t.equal(outcome(await world.refresh(url, [ca], { standing: true })), 'unreachable');
+  world.fetcher.give(url, listOf(ca, { nextUpdate: '2046-11-30T12:00:00Z' }));
+  world.time.advance(minute);
+  await until(() => world.store.from(url) !== null);
+  for (let days = 0; days < 45; days += 1) {
+    world.time.advance(day);
+    await settled();
+  }
+  t.equal(world.heard('dropped'), 0);
+  t.equal(world.store.states().length, 1);
+});
+
+await t.test('two who both do not know the signer do not wake the source for each other', async (t) => {
+  const [one, another] = [listAuthority(), listAuthority()];
+  const world = openStore(t);
+  world.fetcher.give(url, listOf(listAuthority()));
+  for (let turn = 0; turn < 5; turn += 1)
+    for (const ca of [one, another]) t.equal(outcome(await world.refresh(url, [ca])), 'wrongSigner');
+  t.equal(world.fetcher.asked.length, 2, 'each key is tried once');
+  world.fetcher.give(url, listOf(another));
+  world.time.advance(minute);
+  t.equal(outcome(await world.refresh(url, [one])), 'wrongSigner', 'another list');
+  t.equal(outcome(await world.refresh(url, [another])), 'taken', 'for which all keys count again');
 });
 
 await t.test('what nobody uses for a month is dropped, from memory and disk', async (t) => {

@@ -120,7 +120,9 @@ export function createRevocationSetup(settings: Settings, facilities: Revocation
     async start(timeout) {
       if (!isWanted(settings)) return;
       await crls.restore(signers, rules);
-      await Promise.all(configured.map((source) => crls.refresh(source, signers, { timeout, ...rules })));
+      await Promise.all(
+        configured.map((source) => crls.refresh(source, signers, { timeout, ...rules, standing: true })),
+      );
     },
     states: () => [...crls.states(), ...ocsp.states()],
     async refresh(source, allowOlder) {

@@ -1,6 +1,6 @@
 /**
- * Asks sources again when their time has come. Decides how many at once, and which: those whose lists are in use, and those without one
- * that somebody wanted since they last failed.
+ * Asks sources again when their time has come. Decides how many at once, and which: those whose lists are in use, those without one
+ * that somebody wanted since they last failed, and those of the configuration.
  */
 import type { SetAlarm } from '../base/alarm.ts';
 import type { Millis } from '../base/brand.ts';
@@ -56,8 +56,8 @@ export function createCrlBackground({ clock, setAlarm, sources, start }: CrlBack
   }
 
   function planned(): readonly CrlSource[] {
-    return sources.all().filter(({ flight, next, list, wanted }) => {
-      return flight === null && next !== null && (list !== null || wanted);
+    return sources.all().filter(({ flight, next, list, wanted, standing }) => {
+      return flight === null && next !== null && (list !== null || wanted || standing);
     });
   }
 

@@ -3,6 +3,7 @@
  * so that one asker without the right authority, or with stricter rules, does not silence a source for all others.
  */
 import type { Digest, Millis } from '../base/brand.ts';
+import { sameBytes } from '../base/bytes.ts';
 import { DerReader, encodeElement, tags } from '../x509/der.ts';
 import { parseCrlHeader } from '../x509/crl.ts';
 import type { CrlHeader } from '../x509/crl-contract.ts';
@@ -33,9 +34,20 @@ export interface RememberedRefusal {
   readonly clockSkew: Millis;
 }
 
-export function rememberRefusal(refusal: Refusal, { allowSha1, clockSkew }: Asker): RememberedRefusal {
-  const { code, detail, header, tried = [] } = refusal;
-  return { code, detail, header: header === undefined ? null : withoutEntries(header), tried, allowSha1, clockSkew };
+/**
+ * @param before what was remembered of this source until now: askers with different keys would wake it for each other, again and again
+ * for one list, if each only knew of its own
+ */
+export function rememberRefusal(
+  refusal: Refusal,
+  { allowSha1, clockSkew }: Asker,
+  before: RememberedRefusal | null,
+): RememberedRefusal {
+  const { code, detail, header: whole } = refusal;
+  const header = whole === undefined ? null : withoutEntries(whole);
+  const again = header !== null && before?.header != null && sameBytes(header.signature, before.header.signature);
+  const tried = [...new Set([...(refusal.tried ?? []), ...(again ? before.tried : [])])];
+  return { code, detail, header, tried, allowSha1, clockSkew };
 }
 
 /** Whether `asker` may well take what was refused. */

@@ -24,6 +24,8 @@ export interface CrlSource {
   usedAt: number;
   /** Somebody wanted it since it was asked last. */
   wanted: boolean;
+  /** The configuration wants it, always. */
+  standing: boolean;
   flight: Flight | null;
 }
 
@@ -51,6 +53,7 @@ export function createSource(url: string, asker: Asker, usedAt: number): CrlSour
     next: null,
     usedAt,
     wanted: false,
+    standing: false,
     flight: null,
   };
 }

@@ -104,7 +104,7 @@ export function createCrlSources(settings: CrlSourcesSettings): CrlSources {
     sweep() {
       noteLooks();
       for (const source of [...sources.values()]) {
-        if (source.flight !== null || clock.monotonic() - source.usedAt < longestUnused) continue;
+        if (source.flight !== null || source.standing || clock.monotonic() - source.usedAt < longestUnused) continue;
         disk?.remove(source.url);
         drop(source, 'nobody has used it for 30 days');
       }

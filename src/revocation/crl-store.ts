@@ -83,13 +83,16 @@ const defaultMaximumBytes = 256 * 1024 * 1024;
 const defaultFetchTimeout = 60_000 as Millis;
 /** Attempts at the same time. Each may hold a whole list in memory. */
 const maximumFlights = 32;
+/** Of them at one place, so that a host that hangs leaves room for the others. */
+const maximumFlightsAtOnePlace = 8;
 
 export function createCrlStore(settings: CrlStoreSettings): MeasuredCrlStore {
   const { fetcher, clock, random, cacheDirectory, startWorker, setAlarm = setSystemAlarm } = settings;
   const { maximumBytes = defaultMaximumBytes, maximumHeldBytes = 4 * maximumBytes } = settings;
   const { refreshInterval = null, fetchTimeout = defaultFetchTimeout, onChange = () => {} } = settings;
   const closing = new AbortController();
-  const flights = new Set<Promise<Refreshed>>();
+  /** With the place that is asked. */
+  const flights = new Map<Promise<Refreshed>, string>();
   const lists = createCrlLists();
   const disk =
     cacheDirectory === null
@@ -127,7 +130,7 @@ export function createCrlStore(settings: CrlStoreSettings): MeasuredCrlStore {
   }
 
   async function refresh(url: string, signers: Asker['signers'], options: RefreshOptions): Promise<Refreshed> {
-    const { timeout, allowSha1, clockSkew, allowOlder = false, force = false } = options;
+    const { timeout, allowSha1, clockSkew, allowOlder = false, force = false, standing = false } = options;
     const asker: Asker = { signers, allowSha1, clockSkew, allowOlder };
     const deadline = clock.monotonic() + timeout;
     for (;;) {
@@ -135,16 +138,26 @@ export function createCrlStore(settings: CrlStoreSettings): MeasuredCrlStore {
       const source = sources.get(url) ?? sources.add(url, asker);
       if (source === null) return failed('aborted', 'too many sources are being asked');
       source.usedAt = clock.monotonic();
+      source.standing ||= standing;
       const { flight: joined } = source;
       if (joined === null && !force && isQuiet(source) && !mayTakeLast(source, asker)) return lastFailure(source);
-      if (joined === null && flights.size >= maximumFlights)
-        return failed('aborted', `${maximumFlights} sources are being asked already`);
+      if (joined === null && isFull(url)) {
+        const freed = await within(Promise.race(flights.keys()), deadline - clock.monotonic());
+        if (freed !== null) continue;
+        return failed('timeout', `not asked within ${Math.ceil(timeout)} ms, because too many other sources are`);
+      }
       const flight = joined ?? launch(source, asker, force ? 'forced' : 'needed');
       const refreshed = await within(flight.answer, deadline - clock.monotonic());
       if (refreshed === null)
         return failed('timeout', `no list within ${Math.ceil(timeout)} ms; it is waited for in the background`);
       if (joined === null || isEnough(joined, refreshed, force, source, asker)) return refreshed;
     }
+  }
+
+  function isFull(url: string): boolean {
+    const place = placeOf(url);
+    const there = [...flights.values()].filter((each) => each === place).length;
+    return flights.size >= maximumFlights || there >= maximumFlightsAtOnePlace;
   }
 
   /** Whether somebody who joined an attempt of others can do with how it ended. */
@@ -190,7 +203,7 @@ export function createCrlStore(settings: CrlStoreSettings): MeasuredCrlStore {
       });
     const flight = { answer, effort };
     source.flight = flight;
-    flights.add(answer);
+    flights.set(answer, placeOf(source.url));
     return flight;
   }
 
@@ -252,7 +265,10 @@ export function createCrlStore(settings: CrlStoreSettings): MeasuredCrlStore {
     if (effort === 'disk' && heldBy(source) === null) sources.remove(source);
     else {
       source.failures += 1;
-      source.lastError = { at: clock.now(), refusal: rememberRefusal(refusal, asker) };
+      source.lastError = {
+        at: clock.now(),
+        refusal: rememberRefusal(refusal, asker, source.lastError?.refusal ?? null),
+      };
       plan(source, retryDelay(source.failures, random));
       onChange({ kind: 'failed', source: source.url, code, detail });
     }
@@ -300,7 +316,7 @@ export function createCrlStore(settings: CrlStoreSettings): MeasuredCrlStore {
       closing.abort();
       background.close();
       await examiner.close();
-      await Promise.all(flights);
+      await Promise.all(flights.keys());
       await disk?.close();
     },
   };
@@ -308,6 +324,11 @@ export function createCrlStore(settings: CrlStoreSettings): MeasuredCrlStore {
 
 /** Whoever restores without saying how gets only what everybody would believe. */
 const strictRules = { allowSha1: false, clockSkew: 0 as Millis };
+
+/** Scheme, host and port. */
+function placeOf(url: string): string {
+  return /^[^:]*:\/\/[^/?#]*/.exec(url)?.[0].toLowerCase() ?? '';
+}
 
 function failed(code: CrlRefusal | FetchFailure, detail: string): Refreshed {
   return { kind: 'failed', code, detail };

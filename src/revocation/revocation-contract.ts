@@ -242,6 +242,8 @@ export interface RefreshOptions {
   readonly allowOlder?: boolean;
   /** Asks even during back-off. */
   readonly force?: boolean;
+  /** From now on the source is asked in the background until it gives a list, and never forgotten, whether or not anybody wants it. */
+  readonly standing?: boolean;
 }
 
 /** What CRLs say about one certificate. */
