@@ -50,7 +50,8 @@ function withoutTimes(text: string): unknown {
     text
       .replaceAll(/"ms":[\d.e-]+/g, '"ms":0')
       .replaceAll(/in [\d.]+ ms/g, 'in 0 ms')
-      .replaceAll(/judged at [\d:TZ.-]+/g, ''),
+      .replaceAll(/judged at [\d:TZ.-]+/g, '')
+      .replaceAll(/ \w+ ago/g, ''),
   );
 }
 

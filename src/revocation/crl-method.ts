@@ -5,6 +5,7 @@
  * A delta list that a certificate or its list names belongs to the answer, as in Windows: without it, what was revoked since the
  * complete list is not known.
  */
+import { LRUCache } from 'lru-cache';
 import type { Instant, Millis } from '../base/brand.ts';
 import type { Clock } from '../base/clock.ts';
 import { isoText } from '../base/clock.ts';
@@ -25,7 +26,19 @@ export interface CrlMethodSettings {
   readonly configured: readonly string[];
 }
 
+/** Milliseconds between two lists that requests fetch from one source; those that fail have a back-off. */
+const shortestInterval = 5000;
+const maximumRemembered = 1000;
+
 export function createCrlMethod({ store, clock, configured }: CrlMethodSettings): Method {
+  /** When a source gave its list last, by the monotonic clock. */
+  const gave = new LRUCache<string, number>({ max: maximumRemembered });
+
+  /** A list that says nothing about a certificate still says nothing when the next request comes. */
+  function gaveLately(url: string): boolean {
+    return clock.monotonic() - (gave.get(url) ?? -Infinity) < shortestInterval && store.from(url) !== null;
+  }
+
   /** Those that may be about the subject: of its issuer, or not known yet. */
   function configuredFor({ certificate }: Subject): readonly string[] {
     const issuer = configured.length === 0 ? '' : nameKey(certificate.issuer);
@@ -63,14 +76,18 @@ export function createCrlMethod({ store, clock, configured }: CrlMethodSettings)
     const { rules } = settings;
     const failures: string[] = [];
     for (const [index, url] of urls.entries()) {
+      if (gaveLately(url)) return [];
       const timeout = ((deadline - clock.monotonic()) / (urls.length - index)) as Millis;
-      if (timeout <= 0) break;
+      if (timeout <= 0) return [...failures, `${url}: no time was left to ask it`];
       const refreshed = await store.refresh(
         url,
         (header) => signersFor(header, { path, presented, store: trust, rules, at }),
         { timeout, allowSha1: rules.allowSha1, clockSkew: rules.clockSkew },
       );
-      if (refreshed.kind !== 'failed') return [];
+      if (refreshed.kind !== 'failed') {
+        gave.set(url, clock.monotonic());
+        return [];
+      }
       failures.push(`${url}: ${refreshed.detail}`);
     }
     return failures;
@@ -119,7 +136,7 @@ function urlsOf(points: readonly DistributionPoint[]): readonly (readonly string
 
 function goodBy({ by, delta, until }: CrlAnswer & { readonly status: 'good' }, at: Instant): Finding {
   const latest = delta ?? by;
-  const change = delta === null ? '' : `, with delta ${numberOf(delta)}`;
+  const change = delta === null ? '' : `, with delta${numberOf(delta)}`;
   return {
     status: 'good',
     ...provenance(latest),
