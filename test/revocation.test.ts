@@ -24,6 +24,7 @@ import { parseOcspResponse } from '../src/x509/ocsp-response.ts';
 import { createCrlMethod } from '../src/revocation/crl-method.ts';
 import { certificateOf, judge, productionSettings } from './support/chains.ts';
 import { listOf, noon, sceneOf } from './support/crl-scene.ts';
+import { issuingDistributionPoint } from './support/crl-writer.ts';
 import { openStore, until } from './support/crl-store-world.ts';
 import { writeOcspResponse } from './support/ocsp-writer.ts';
 
@@ -500,6 +501,8 @@ function listsAboutBob(t: Test, settings: Partial<RevocationSettings> = {}, conf
   return {
     world,
     method,
+    subject,
+    question,
     look: () => method.look(subject, question, 0 as Millis).status,
     fetch: () => method.fetch(subject, question, patience),
     asked: (url: string) => world.fetcher.asked.filter((each) => each.url === url).length,
@@ -607,4 +610,27 @@ await t.test('an OCSP answer and what it rests on are waited for once', async (t
   const subject = { depth: 0, certificate: leaf, issuer: ca, policy };
   t.strictSame(await ocsp.fetch(subject, question, 200 as Millis), ['down']);
   t.strictSame(timeouts, [200, 50]);
+});
+
+await t.test('a list that came and says nothing is not fetched again for every request', async (t) => {
+  const lists = listsAboutBob(t);
+  lists.world.fetcher.give(base, listOf(issuing, { scope: issuingDistributionPoint({ only: 'ca' }) }));
+  for (let turn = 0; turn < 5; turn += 1) {
+    t.strictSame(await lists.fetch(), []);
+    t.equal(lists.look(), 'unknown');
+  }
+  t.equal(lists.asked(base), 1);
+  lists.world.time.advance(5001);
+  lists.world.fetcher.give(base, listOf(issuing, { crlNumber: 2 }));
+  await lists.fetch();
+  t.equal(lists.look(), 'good');
+  t.equal(lists.asked(base), 2);
+});
+
+await t.test('no time is left: nobody is asked, and that is said', async (t) => {
+  const lists = listsAboutBob(t);
+  t.strictSame(await lists.method.fetch(lists.subject, lists.question, 0 as Millis), [
+    'http://crl.test/base.crl: no time was left to ask it',
+  ]);
+  t.equal(lists.asked(base), 0);
 });
