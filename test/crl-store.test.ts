@@ -188,6 +188,19 @@ await t.test('an older list never replaces a newer one, unless an operator says 
   t.strictSame(numbersOf(world, ca), [4]);
 });
 
+await t.test('the order to take an older list is not obeyed again by the background', async (t) => {
+  const ca = listAuthority();
+  const world = openStore(t);
+  world.fetcher.give(url, listOf(ca, { crlNumber: 5 }));
+  await world.refresh(url, [ca]);
+  world.fetcher.give(url, listOf(ca, { crlNumber: 4 }));
+  t.equal(outcome(await world.refresh(url, [ca], { allowOlder: true })), 'taken');
+  world.fetcher.give(url, listOf(ca, { crlNumber: 3 }));
+  world.time.advance((world.store.states()[0]?.nextAttempt ?? 0) - start);
+  await until(() => world.heard('failed') === 1);
+  t.match(world.store.states(), [{ crlNumber: '4', lastError: { code: 'older' } }]);
+});
+
 await t.test('an operator is heard although the source has just failed', async (t) => {
   const ca = listAuthority();
   const world = openStore(t);
@@ -381,7 +394,12 @@ await t.test('an asker who does not know the signer silences nobody who does', a
 
 await t.test('a list that has not changed is not sent again, or at least not examined again', async (t) => {
   const ca = listAuthority();
-  const world = openStore(t);
+  const examined: string[] = [];
+  const { startWorker } = watchWorkers((job, worker, post) => {
+    worker.once('message', ({ kind }: { kind: string }) => examined.push(kind));
+    post(job);
+  });
+  const world = openStore(t, { startWorker, cacheDirectory: scratchFolder() });
   world.fetcher.give(url, listOf(ca));
   await world.refresh(url, [ca]);
   const first = world.store.from(url);
@@ -396,7 +414,51 @@ await t.test('a list that has not changed is not sent again, or at least not exa
   world.fetcher.give(url, 'notModified');
   await world.refresh(url, [ca]);
   t.strictSame(world.fetcher.asked.at(-1)?.validators, { etag: '"3"', lastModified: null });
-  t.equal(world.changes.filter(({ kind }) => kind === 'taken').length, 1);
+  t.strictSame(examined, ['verified', 'held'], 'its digest was enough');
+  await world.store.close();
+  t.strictSame(
+    world.changes.map(({ kind }) => kind),
+    ['taken', 'kept'],
+    'nor is it written again',
+  );
+});
+
+await t.test('a list that is replaced from elsewhere during a fetch is not confirmed by it', async (t) => {
+  const ca = listAuthority();
+  const world = openStore(t);
+  for (const one of [url, mirror]) {
+    world.fetcher.give(one, listOf(ca, { crlNumber: 2 }));
+    await world.refresh(one, [ca]);
+  }
+  world.fetcher.hold = true;
+  world.fetcher.give(url, listOf(ca, { crlNumber: 3, entries: bulkEntries(1000) }));
+  const both = [world.refresh(url, [ca]), world.refresh(mirror, [ca])];
+  await until(() => world.fetcher.waiting === 2);
+  world.fetcher.release();
+  t.strictSame((await Promise.all(both)).map(outcome), ['taken', 'older']);
+  t.strictSame(numbersOf(world, ca), [3]);
+
+  world.fetcher.give(url, 'notModified');
+  world.fetcher.hold = true;
+  const late = world.refresh(url, [ca]);
+  await until(() => world.fetcher.waiting === 1);
+  t.not(world.fetcher.asked.at(-1)?.validators, null);
+  world.fetcher.hold = false;
+  world.fetcher.give(mirror, listOf(ca, { crlNumber: 4 }));
+  t.equal(outcome(await world.refresh(mirror, [ca], { force: true })), 'taken');
+  world.fetcher.release();
+  t.equal(outcome(await late), 'httpStatus');
+  t.strictSame(numbersOf(world, ca), [4]);
+  t.equal(world.store.from(url)?.source, mirror);
+});
+
+await t.test('a bound on the keys that are tried', async (t) => {
+  const ca = listAuthority();
+  const namesakes = Array.from({ length: 32 }, () => listAuthority());
+  const world = openStore(t);
+  world.fetcher.give(url, listOf(ca));
+  t.match(await world.refresh(url, [...namesakes, ca]), { code: 'wrongSigner', detail: /none of 32 known keys/ });
+  t.equal(outcome(await world.refresh(url, [...namesakes.slice(1), ca], { force: true })), 'taken');
 });
 
 await t.test('that nothing has changed is not believed of a list that is not in use', async (t) => {
@@ -478,6 +540,18 @@ await t.test('the background asks in time, by whom the list was taken up', async
   world.time.advance(1);
   await until(() => numbersOf(world, ca)[0] === 2);
   t.ok((world.store.states()[0]?.nextAttempt ?? 0) > planned);
+});
+
+await t.test('the background asks for him whose authorities signed, not for him who asked first', async (t) => {
+  const ca = listAuthority();
+  const world = openStore(t);
+  world.fetcher.give(url, listOf(ca, { crlNumber: 1 }));
+  t.equal(outcome(await world.refresh(url, [listAuthority()])), 'wrongSigner');
+  t.equal(outcome(await world.refresh(url, [ca])), 'taken');
+  world.fetcher.give(url, listOf(ca, { crlNumber: 2 }));
+  world.time.advance((world.store.states()[0]?.nextAttempt ?? 0) - start);
+  await until(() => numbersOf(world, ca)[0] === 2);
+  t.equal(world.heard('failed'), 1);
 });
 
 await t.test(
@@ -859,6 +933,47 @@ await t.test('whoever only looks into the folder of another leaves it as it is',
   const early = openStore(t, { cacheDirectory: nowhere, readOnly: true });
   await early.store.restore(trusting(ca));
   await t.rejects(stat(nowhere), { code: 'ENOENT' });
+});
+
+await t.test('who insists is not content with what others get from disk', async (t) => {
+  const ca = listAuthority();
+  const cacheDirectory = scratchFolder();
+  const before = openStore(t, { cacheDirectory });
+  before.fetcher.give(url, listOf(ca, { crlNumber: 1 }));
+  await before.refresh(url, [ca]);
+  await before.store.close();
+  const world = openStore(t, { cacheDirectory });
+  world.fetcher.give(url, listOf(ca, { crlNumber: 2 }));
+  const content = world.refresh(url, [ca]);
+  const insisting = world.refresh(url, [ca], { force: true });
+  t.match(await content, { kind: 'taken', stored: { crl: { crlNumber: 1n } } });
+  t.match(await insisting, { kind: 'taken', stored: { crl: { crlNumber: 2n } } });
+});
+
+await t.test('restoring keeps within the bound of memory, and does nothing twice', async (t) => {
+  const authorities = Array.from({ length: 4 }, (_, index) => listAuthority(`CA ${index}`));
+  const cacheDirectory = scratchFolder();
+  const before = openStore(t, { cacheDirectory });
+  for (const [index, ca] of authorities.entries()) {
+    before.fetcher.give(`http://pki.test/${index}`, listOf(ca, { entries: bulkEntries(1500) }));
+    await before.refresh(`http://pki.test/${index}`, [ca]);
+  }
+  await before.store.close();
+  const jobs: unknown[] = [];
+  const { startWorker } = watchWorkers((job, _, post) => {
+    jobs.push(job);
+    post(job);
+  });
+  const world = openStore(t, { cacheDirectory, startWorker, maximumHeldBytes: 200_000 });
+  await world.store.restore(trusting(...authorities));
+  t.equal(world.store.figures().lists, 2);
+  t.equal(world.heard('dropped'), 0, 'nothing was read in vain');
+  t.equal(jobs.length, 2);
+  const roomy = openStore(t, { cacheDirectory, startWorker });
+  await roomy.store.restore(trusting(...authorities));
+  await roomy.store.restore(trusting(...authorities));
+  t.equal(roomy.store.figures().lists, 4);
+  t.equal(jobs.length, 2 + 4);
 });
 
 await t.test('what an operator took up in place of a newer list is what comes back', async (t) => {
