@@ -315,6 +315,20 @@ await t.test('after a failure', async (t) => {
     t.ok(counts.at(-1) === 9, `${counts.join(' ')}: after 30 s, 1, 2, 4 and then every 5 minutes`);
   });
 
+  await t.test('a question that brought an older answer than the one held rests as well', async (t) => {
+    const { ask, fetches, pass, network } = world(() => answer(hour));
+    pass(hour);
+    await ask();
+    network.script = () => answer();
+    t.equal(outcome(await ask()), 'unchanged');
+    t.equal(outcome(await ask()), 'unchanged');
+    t.equal(fetches.length, 2);
+    pass(30_001);
+    network.script = () => answer(hour + 1000);
+    t.equal(outcome(await ask()), 'taken');
+    t.equal(fetches.length, 3);
+  });
+
   await t.test('what is held stays', async (t) => {
     const { ask, cache, held, network } = world(() => answer());
     await ask();
@@ -336,10 +350,11 @@ await t.test('an older answer never takes the place of a newer one', async (t) =
     here.network.script = () => answer(-hour);
     t.equal(outcome(await here.ask()), 'unchanged');
     t.equal(statusHeld(here), 'revoked');
+    here.pass(30_001);
     here.network.script = () => answer(0);
     t.equal(outcome(await here.ask()), 'unchanged', 'nor one of the same moment');
     t.equal(statusHeld(here), 'revoked');
-    here.pass(1000);
+    here.pass(60_001);
     here.network.script = () => answer(1000);
     t.equal(outcome(await here.ask()), 'taken', 'a newer one does: the CA has changed its mind');
     t.equal(statusHeld(here), 'good');
@@ -350,6 +365,7 @@ await t.test('an older answer never takes the place of a newer one', async (t) =
     await here.ask();
     here.network.script = () => answer(-hour);
     t.equal(outcome(await here.ask()), 'unchanged');
+    here.pass(30_001);
     here.network.script = () => answer(-hour, {}, { producedAt: iso(0) });
     t.equal(outcome(await here.ask()), 'taken');
   });
@@ -534,6 +550,16 @@ await t.test('states tell an operator about each responder', async (t) => {
       lastError: null,
     },
   ]);
+});
+
+await t.test('the last error is forgotten when an answer comes', async (t) => {
+  const { ask, cache, network, pass } = world(() => 'unreachable');
+  await ask();
+  t.match(cache.states(), [{ lastError: { code: 'unreachable' } }]);
+  pass(1000);
+  network.script = () => answer();
+  await ask();
+  t.match(cache.states(), [{ lastError: null }]);
 });
 
 await t.test('closing ends what is under way and answers what comes after', async (t) => {

@@ -65,9 +65,9 @@ interface Held extends Wish {
   seen: boolean;
 }
 
-/** A question that failed: nobody asks it again before its rest is over. */
+/** A question that failed, or brought nothing new: nobody asks it again before its rest is over. */
 interface Rest {
-  readonly failure: OcspFailure;
+  readonly outcome: OcspRefreshed;
   /** In a row. */
   readonly failures: number;
   /** Monotonic milliseconds. */
@@ -101,18 +101,18 @@ export function createOcspCache(facilities: OcspFacilities): OcspCache {
     if (known !== undefined)
       return (await settlesWithin(known, options.timeout)) ? known : failure('timeout', 'no OCSP answer in time');
     const rest = options.force === true ? null : restOf(wish);
-    if (rest !== null) return rest.failure;
+    if (rest !== null) return rest.outcome;
     const flight = find(wish).finally(() => flights.delete(key));
     flights.set(key, flight);
     return flight;
   }
 
-  /** One that was refused for what it asked; responders that are down rest by themselves. */
-  function leaveAlone(wish: Wish, failed: OcspFailure): void {
+  /** One that was refused for what it asked, or is answered from an old copy; responders that are down rest by themselves. */
+  function leaveAlone(wish: Wish, outcome: OcspRefreshed): void {
     const key = flightKey(wish);
     const failures = (rests.get(key)?.failures ?? 0) + 1;
     const delay = Math.min(longestRest, retryDelay(failures, random));
-    rests.set(key, { failure: failed, failures, until: clock.monotonic() + delay });
+    rests.set(key, { outcome, failures, until: clock.monotonic() + delay });
   }
 
   /** One responder after the other, each with its share of the time that is left. */
@@ -145,8 +145,10 @@ export function createOcspCache(facilities: OcspFacilities): OcspCache {
       });
       if (reply.kind === 'answered') {
         responders.answered(url, reply.stored);
-        rests.delete(flightKey(wish));
-        return takeUp(reply.stored, wish);
+        const outcome = takeUp(reply.stored, wish);
+        if (outcome.kind === 'taken') rests.delete(flightKey(wish));
+        else leaveAlone(wish, outcome);
+        return outcome;
       }
       const failed = failure(reply.code, reply.detail);
       failures.push(failed);

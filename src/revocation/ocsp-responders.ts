@@ -51,7 +51,7 @@ export function createOcspResponders(clock: Clock, random: () => number): OcspRe
       return { kind: 'failed', code, detail: `${detail}; it is not asked again yet` };
     },
     answered(url, stored) {
-      Object.assign(responder(url), { stored, failures: 0, restUntil: -Infinity });
+      Object.assign(responder(url), { stored, lastError: null, failures: 0, restUntil: -Infinity });
     },
     failed(url, { code, detail }, down) {
       const known = responder(url);
