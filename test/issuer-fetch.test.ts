@@ -15,6 +15,7 @@ import { extensionOids, oids } from '../src/x509/oid.ts';
 import { certificateOf, judge, outcome, productionSettings, type Recipe } from './support/chains.ts';
 import { element, integer, oid, sequence, set, text } from './support/der-shapes.ts';
 import { handClock } from './support/directory-world.ts';
+import { untilTrue } from './support/front.ts';
 import { answer, startScriptedHttp } from './support/scripted-http.ts';
 
 const key = 'ed25519';
@@ -336,4 +337,31 @@ await t.test('nobody is waited for longer than asked', async (t) => {
     certificates: { length: 0 },
     notes: ['no answer in time from http://allowed/slow'],
   });
+});
+
+await t.test('strangers take no more than two places of a host, and the crowd fails alone', async (t) => {
+  const silence = Promise.withResolvers<FetchOutcome>();
+  const asked: string[] = [];
+  const fetcher: Pick<Fetcher, 'fetch' | 'refusalOf'> = {
+    refusalOf: () => null,
+    fetch: (url) => (asked.push(url), silence.promise),
+  };
+  const issuers = createIssuerFetch({ fetcher, clock: systemClock });
+  const questions = await Promise.all(
+    Array.from({ length: 20 }, async (_, chain) => {
+      const urls = Array.from({ length: 8 }, (__, index) => `http://allowed/${chain}/${index}`);
+      return questionFor([await root.issue({ subject: 'CN=alice', key, ...issuersAt(...urls) })], {
+        timeout: 50 as Millis,
+        store: createTrustStore([certificateOf(other)], []),
+      });
+    }),
+  );
+  const all = await Promise.all(questions.map((question) => issuers.completeChain(question)));
+  t.equal(asked.length, 2);
+  t.match(all.at(-1)?.notes, [/100 retrievals are waiting/]);
+  silence.resolve({ kind: 'failed', code: 'notFound', detail: 'nothing' });
+  await untilTrue(() => asked.length > 100);
+  const [last] = questions.slice(-1);
+  if (last === undefined) throw new Error('no question');
+  t.notMatch((await issuers.completeChain(last)).notes, [/waiting/], 'that there was no place is not kept');
 });

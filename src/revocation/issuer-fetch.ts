@@ -10,11 +10,13 @@
 import { LRUCache } from 'lru-cache';
 import type { Digest, Millis } from '../base/brand.ts';
 import type { Clock } from '../base/clock.ts';
+import { reasonOf } from '../base/failure.ts';
 import { noSteps } from '../base/steps.ts';
 import { settlesWithin } from '../directory/patience.ts';
 import { judgeChain, type JudgeInput } from '../trust/judge.ts';
 import { parseCertificateBundle } from '../x509/certificate-bundle.ts';
 import type { Certificate } from '../x509/certificate.ts';
+import { createFetchGate } from './fetch-gate.ts';
 import type { Fetcher } from './revocation-contract.ts';
 
 export interface ChainQuestion extends Omit<JudgeInput, 'steps' | 'budget'> {
@@ -49,11 +51,14 @@ const maximumFetches = 8;
 const maximumBytes = 65_536;
 /** Places remembered, a bundle or a failure each. */
 const maximumPlaces = 200;
+/** Of what may be fetched at once, so that lists and OCSP answers have places that no stranger takes. */
+const strangersShare = { overall: 4, perHost: 2, waiting: 100 };
 /** Bound on one fetch, which others may have joined. */
 const fetchTimeout = 15_000 as Millis;
 
 export function createIssuerFetch(settings: IssuerFetchSettings): IssuerFetch {
   const { fetcher, clock, positive = 3_600_000, negative = 60_000 } = settings;
+  const gate = createFetchGate(strangersShare);
   const places = new LRUCache<string, Place>({ max: maximumPlaces });
 
   /** Joins a fetch of the same place that is under way or was lately. */
@@ -70,7 +75,13 @@ export function createIssuerFetch(settings: IssuerFetchSettings): IssuerFetch {
 
   async function fetchBundle(url: string): Promise<Bundle> {
     const none = (why: string): Bundle => ({ certificates: [], note: `no issuer from ${url}: ${why}` });
-    const outcome = await fetcher.fetch(url, { timeout: fetchTimeout, maximumBytes });
+    const work = () => fetcher.fetch(url, { timeout: fetchTimeout, maximumBytes });
+    const outcome = await gate.pass(hostOf(url), AbortSignal.timeout(fetchTimeout), work).catch(reasonOf);
+    if (typeof outcome === 'string') {
+      // Others took the places: the next one may have more luck.
+      places.delete(url);
+      return none(outcome);
+    }
     if (outcome.kind !== 'fetched') return none(outcome.kind === 'failed' ? outcome.detail : 'not modified');
     const parsed = parseCertificateBundle(outcome.bytes);
     if (parsed.kind === 'malformed') return none(parsed.reason);
@@ -106,6 +117,10 @@ export function createIssuerFetch(settings: IssuerFetchSettings): IssuerFetch {
       return { certificates: [...found.values()], notes };
     },
   };
+}
+
+function hostOf(url: string): string {
+  return URL.parse(url)?.host ?? '';
 }
 
 interface Place {
