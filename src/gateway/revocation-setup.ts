@@ -12,20 +12,20 @@ import { createFetcher } from '../revocation/fetcher.ts';
 import { createIssuerFetch, type IssuerFetch } from '../revocation/issuer-fetch.ts';
 import { createOcspCache } from '../revocation/ocsp-cache.ts';
 import { createOcspMethod } from '../revocation/ocsp-method.ts';
-import type {
-  CrlSigners,
-  Fetcher,
-  OcspQuestion,
-  OcspRefreshed,
-  Refreshed,
-  SourceState,
-} from '../revocation/revocation-contract.ts';
+import type { Fetcher, OcspRefreshed, Refreshed, SourceState } from '../revocation/revocation-contract.ts';
 import { createRevocation, type Revocation } from '../revocation/revocation.ts';
 import { createStapler } from '../revocation/stapler.ts';
 import type { BindingSettings } from '../tls/binding.ts';
-import { createIssuerIndex } from '../trust/issuer-index.ts';
 import { rfc4514Text } from '../x509/name.ts';
 import type { Metrics } from './metrics.ts';
+import {
+  configuredSources,
+  isWanted,
+  loosestRules,
+  namedSources,
+  ocspQuestions,
+  signersOf,
+} from './revocation-sources.ts';
 import type { Settings } from './settings.ts';
 
 export interface RevocationSetup {
@@ -166,65 +166,6 @@ export function createRevocationSetup(settings: Settings, facilities: Revocation
       await Promise.all([crls.close(), ocsp.close()]);
       await fetcher.close();
     },
-  };
-}
-
-/** Lists of the configuration, for all issuers and for single ones. */
-function configuredSources({ revocation, trust }: Settings): readonly string[] {
-  const policies = [...trust.values()].flatMap((each) => each.revocation.issuers);
-  return [...new Set([...revocation.crls, ...policies.flatMap(({ crls }) => crls)])];
-}
-
-function isWanted({ trust }: Settings): boolean {
-  return [...trust.values()].some(({ revocation }) => revocation.mode !== 'disabled');
-}
-
-/** One for each responder: about a CA that names it, or about a server certificate of ours. */
-function ocspQuestions({ trust, stapling }: Settings): readonly OcspQuestion[] {
-  const stores = [...trust.values()].map(({ store }) => store);
-  const authorities = stores.flatMap(({ intermediates, issuers }) =>
-    intermediates.flatMap((certificate) => {
-      const [issuer] = issuers.issuersOf(certificate).flat();
-      const responders = certificate.extensions.authorityInfoAccess.ocsp;
-      return issuer === undefined || responders.length === 0 ? [] : [{ certificate, issuer, responders, signers: [] }];
-    }),
-  );
-  return [...new Map([...authorities, ...stapling.values()].map((each) => [each.responders.join(' '), each])).values()];
-}
-
-/** Of each distribution point of a CA certificate the first place that may be fetched from, or the first of all. */
-function namedSources({ trust }: Settings, fetcher: Fetcher): readonly string[] {
-  const authorities = [...trust.values()].flatMap(({ store }) => [...store.intermediates, ...store.anchors]);
-  const points = authorities.flatMap(({ extensions }) => [
-    ...extensions.crlDistributionPoints,
-    ...extensions.freshestCrl,
-  ]);
-  return points.flatMap(({ fullName }) => {
-    const uris = fullName?.uris ?? [];
-    return uris.find((uri) => fetcher.refusalOf(uri) === null) ?? uris[0] ?? [];
-  });
-}
-
-/** The CAs that the configuration knows: who signs a list that was not fetched for anybody's certificate. */
-function signersOf({ trust }: Settings): CrlSigners {
-  const indexes = [...new Set([...trust.values()].map(({ store }) => store))].map(({ anchors, intermediates }) =>
-    createIssuerIndex([...anchors, ...intermediates]),
-  );
-  return ({ issuer, authorityKeyIdentifier }) => {
-    const named = indexes.flatMap((index) =>
-      index.issuersOf({ issuer, extensions: { authorityKeyIdentifier } }).flat(),
-    );
-    const allowed = named.filter(({ extensions }) => extensions.keyUsage?.cRLSign !== false);
-    return [...new Map(allowed.map(({ publicKey }) => [publicKey.digest, publicKey])).values()];
-  };
-}
-
-/** What one binding accepts is taken up; each looks at it again by rules of its own. */
-function loosestRules({ trust }: Settings) {
-  const rules = [...trust.values()].map(({ revocation }) => revocation.rules);
-  return {
-    allowSha1: rules.some(({ allowSha1 }) => allowSha1),
-    clockSkew: Math.max(0, ...rules.map(({ clockSkew }) => clockSkew)) as Millis,
   };
 }
 
