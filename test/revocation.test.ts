@@ -634,3 +634,29 @@ await t.test('no time is left: nobody is asked, and that is said', async (t) => 
   ]);
   t.equal(lists.asked(base), 0);
 });
+
+await t.test('issuers are looked for once for a connection, until some time has passed', async (t) => {
+  let completions = 0;
+  const hands = { monotonic: 0 };
+  const judging = createJudge(
+    { judge: () => verdict('chainIncomplete', ''), size: 0, clear: () => {} },
+    { check: () => ({ kind: 'good', evidence: [], until: at }) },
+    { completeChain: async () => ((completions += 1), { certificates: [], notes: [] }) },
+    { monotonic: () => hands.monotonic },
+  );
+  const store = createTrustStore([certificateOf(root)], []);
+  const trust = { store, judge: productionSettings, revocation: standard };
+  const connect = () => ({ chain: [leaf.der], digest: leaf.digest, how: 'upFront', resumed: false }) as const;
+  const shown = connect();
+  const ask = async (from = shown, by = trust) => await judging.judge(from, by, at, noSteps);
+  for (let turn = 0; turn < 3; turn += 1) t.match(await ask(), { code: 'chainIncomplete' });
+  await Promise.all([ask(), ask()]);
+  t.equal(completions, 1);
+  await ask(shown, { ...trust });
+  t.equal(completions, 2, 'by another trust');
+  await ask(connect());
+  t.equal(completions, 3, 'on another connection');
+  hands.monotonic += 5000;
+  await ask();
+  t.equal(completions, 4);
+});

@@ -8,7 +8,7 @@ import { digestOf } from '../base/bytes.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Steps } from '../base/steps.ts';
 import type { Verdict } from '../base/verdict.ts';
-import type { IssuerFetch } from '../revocation/issuer-fetch.ts';
+import type { ChainCompletion, ChainQuestion, IssuerFetch } from '../revocation/issuer-fetch.ts';
 import type { Evidence, RevocationAnswer } from '../revocation/revocation-contract.ts';
 import type { Revocation } from '../revocation/revocation.ts';
 import type { Presented } from '../tls/connection.ts';
@@ -39,6 +39,16 @@ export interface Judged {
 /** Paths that are tried beside the first; an enterprise has two or three at most. */
 const maximumDetours = 3;
 
+interface Completion {
+  readonly trust: BindingTrust;
+  readonly result: Promise<ChainCompletion>;
+  /** Monotonic milliseconds. */
+  readonly until: number;
+}
+
+/** How long a client has what was found for its chain, in milliseconds: looking for it costs searches that are paid by us. */
+const completionLife = 5000;
+
 /** @param issuers fetches issuers that nobody presented; null: that is off */
 export function createJudge(
   chains: ChainJudge,
@@ -46,6 +56,26 @@ export function createJudge(
   issuers: IssuerFetch | null,
   clock: Pick<Clock, 'monotonic'>,
 ): Judge {
+  const completions = new WeakMap<Presented, Completion>();
+
+  /** Once for what a connection presented, however many requests come. */
+  function completed(
+    { completeChain }: IssuerFetch,
+    shown: Presented,
+    trust: BindingTrust,
+    rest: Pick<ChainQuestion, 'at' | 'timeout'> & { readonly excluded: ReadonlySet<Digest> },
+  ): Promise<ChainCompletion> {
+    const known = completions.get(shown);
+    const now = clock.monotonic();
+    if (known !== undefined && known.trust === trust && now < known.until) return known.result;
+    const presented = shown.chain
+      .map(parseCertificate)
+      .flatMap((one) => (one.kind === 'parsed' ? one.certificate : []));
+    const result = completeChain({ presented, store: trust.store, settings: trust.judge, ...rest });
+    if (rest.excluded.size === 0) completions.set(shown, { trust, result, until: now + completionLife });
+    return result;
+  }
+
   return {
     judge(presentedNow, trust, now, steps) {
       let shown = presentedNow;
@@ -63,12 +93,8 @@ export function createJudge(
       /** Once for a chain: what has been fetched stays behind what was presented. */
       function complete(incomplete: Verdict): Verdict | Promise<Judged | Verdict> {
         if (issuers === null || shown !== presentedNow) return incomplete;
-        const presented = shown.chain
-          .map(parseCertificate)
-          .flatMap((one) => (one.kind === 'parsed' ? one.certificate : []));
-        const { store, judge: settings } = trust;
-        const question = { presented, store, settings, at: now, excluded, timeout: remaining() };
-        return issuers.completeChain(question).then(({ certificates, notes }) => {
+        const rest = { at: now, excluded, timeout: remaining() };
+        return completed(issuers, shown, trust, rest).then(({ certificates, notes }) => {
           for (const note of notes) steps.note('judge', 'issuer fetched', note);
           if (certificates.length === 0) return incomplete;
           const chain = [...shown.chain, ...certificates.map(({ der }) => der)];
