@@ -60,7 +60,7 @@ export function createJudge(
 
   /** Once for what a connection presented, however many requests come. */
   function completed(
-    { completeChain }: IssuerFetch,
+    issuers: IssuerFetch,
     shown: Presented,
     trust: BindingTrust,
     rest: Pick<ChainQuestion, 'at' | 'timeout'> & { readonly excluded: ReadonlySet<Digest> },
@@ -71,7 +71,7 @@ export function createJudge(
     const presented = shown.chain
       .map(parseCertificate)
       .flatMap((one) => (one.kind === 'parsed' ? one.certificate : []));
-    const result = completeChain({ presented, store: trust.store, settings: trust.judge, ...rest });
+    const result = issuers.completeChain({ presented, store: trust.store, settings: trust.judge, ...rest });
     if (rest.excluded.size === 0) completions.set(shown, { trust, result, until: now + completionLife });
     return result;
   }

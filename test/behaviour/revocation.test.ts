@@ -204,7 +204,8 @@ await t.test('a newer list is looked for when the freshness time has passed', as
   });
   t.equal(await codeFor(to, 'alice'), 'authorised');
   await lab.revocation.revoke('alice');
-  await until(async () => (await codeFor(to, 'alice')) === 'certificateRevoked');
+  // The connection that is open when the list comes ends at once, whatever it is doing.
+  await until(async () => (await codeFor(to, 'alice').catch(() => null)) === 'certificateRevoked');
   t.pass('noticed without anybody ordering it');
 });
 
