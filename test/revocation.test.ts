@@ -21,11 +21,13 @@ import { createRevocation } from '../src/revocation/revocation.ts';
 import { createTrustStore } from '../src/trust/trust-store.ts';
 import { nameKey } from '../src/x509/name-comparison.ts';
 import { parseOcspResponse } from '../src/x509/ocsp-response.ts';
+import { extensionOids } from '../src/x509/oid.ts';
 import { createCrlMethod } from '../src/revocation/crl-method.ts';
 import { certificateOf, judge, productionSettings } from './support/chains.ts';
 import { listOf, noon, sceneOf } from './support/crl-scene.ts';
 import { issuingDistributionPoint } from './support/crl-writer.ts';
 import { openStore, until } from './support/crl-store-world.ts';
+import { element, sequence, text } from './support/der-shapes.ts';
 import { writeOcspResponse } from './support/ocsp-writer.ts';
 
 const key = 'ed25519';
@@ -483,10 +485,12 @@ const base = 'http://crl.test/base.crl';
 const changes = 'http://crl.test/delta.crl';
 const bob = await issuing.issue({ subject: 'O=Lab,CN=bob', key, crlDistributionPoints: [base] });
 
+const refusalOf = (url: string) => (url.startsWith('ldap:') ? 'the configuration does not allow that' : null);
+
 /** The lists about bob: a store that is empty at first, and what it says of him. */
 function listsAboutBob(t: Test, settings: Partial<RevocationSettings> = {}, configured: readonly string[] = []) {
   const world = openStore(t);
-  const method = createCrlMethod({ store: world.store, clock: world.time, configured });
+  const method = createCrlMethod({ store: world.store, clock: world.time, refusalOf, configured });
   const { path: ofBob, scene } = sceneOf({ chain: [bob, issuing, root], at: noon });
   const question: RevocationQuestion = {
     path: ofBob,
@@ -659,4 +663,26 @@ await t.test('issuers are looked for once for a connection, until some time has 
   hands.monotonic += 5000;
   await ask();
   t.equal(completions, 4);
+});
+
+await t.test('of several places for one list those that may not be asked are passed over', async (t) => {
+  const pointAt = (...urls: readonly string[]) => ({
+    oid: extensionOids.crlDistributionPoints,
+    critical: false,
+    value: sequence(sequence(element(0xa0, element(0xa0, ...urls.map((url) => text(0x86, url)))))),
+  });
+  const lists = listsAboutBob(t);
+  lists.world.fetcher.give(base, listOf(issuing));
+  const fetchFor = async (...urls: readonly string[]) => {
+    const carol = await issuing.issue({ subject: 'O=Lab,CN=carol', key, extensions: [pointAt(...urls)] });
+    return lists.method.fetch({ ...lists.subject, certificate: certificateOf(carol) }, lists.question, 1000 as Millis);
+  };
+  t.strictSame(await fetchFor('ldap:///CN=CA?certificateRevocationList', base), []);
+  t.strictSame(
+    lists.world.store.states().map(({ source }) => source),
+    [base],
+    'operators need not hear of the other',
+  );
+  t.equal((await fetchFor('ldap://dc.test/CN=CA?certificateRevocationList')).length, 1);
+  t.equal(lists.world.store.states().length, 2, 'but of one without which there is none');
 });

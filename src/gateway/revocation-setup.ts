@@ -102,7 +102,12 @@ export function createRevocationSetup(settings: Settings, facilities: Revocation
     randomBytes,
     onChange: () => (version += 1),
   });
-  const crl = createCrlMethod({ store: crls, clock, configured: settings.revocation.crls });
+  const crl = createCrlMethod({
+    store: crls,
+    clock,
+    refusalOf: (url) => fetcher.refusalOf(url),
+    configured: settings.revocation.crls,
+  });
   const engine = createRevocation({
     clock,
     crl,

@@ -17,11 +17,12 @@ import { crlReasonName } from './crl-reason.ts';
 import { signersFor } from './crl-signers.ts';
 import { crlStatus } from './crl-status.ts';
 import type { Finding, Method, Subject } from './method.ts';
-import type { CrlAnswer, CrlStore, RevocationQuestion, StoredCrl } from './revocation-contract.ts';
+import type { CrlAnswer, CrlStore, Fetcher, RevocationQuestion, StoredCrl } from './revocation-contract.ts';
 
 export interface CrlMethodSettings {
   readonly store: CrlStore;
   readonly clock: Pick<Clock, 'monotonic'>;
+  readonly refusalOf: Fetcher['refusalOf'];
   /** Sources of the configuration for whatever issuer they turn out to be of. */
   readonly configured: readonly string[];
 }
@@ -30,7 +31,7 @@ export interface CrlMethodSettings {
 const shortestInterval = 5000;
 const maximumRemembered = 1000;
 
-export function createCrlMethod({ store, clock, configured }: CrlMethodSettings): Method {
+export function createCrlMethod({ store, clock, refusalOf, configured }: CrlMethodSettings): Method {
   /** When a source gave its list last, by the monotonic clock. */
   const gave = new LRUCache<string, number>({ max: maximumRemembered });
 
@@ -68,12 +69,15 @@ export function createCrlMethod({ store, clock, configured }: CrlMethodSettings)
 
   /** One place after the other until one gives the list; each with its share of the time that is left. */
   async function fetchOne(
-    urls: readonly string[],
+    named: readonly string[],
     question: RevocationQuestion,
     deadline: number,
   ): Promise<readonly string[]> {
     const { path, presented, store: trust, settings, at } = question;
     const { rules } = settings;
+    const allowed = named.filter((url) => refusalOf(url) === null);
+    // Operators need not hear of places that are not allowed where another one is.
+    const urls = allowed.length === 0 ? named : allowed;
     const failures: string[] = [];
     for (const [index, url] of urls.entries()) {
       if (gaveLately(url)) return [];
