@@ -591,15 +591,16 @@ await t.test('an OCSP answer and what it rests on are waited for once', async (t
   if (answer.kind === 'malformed') throw new Error(answer.reason);
   const authentic = authenticateOcsp(answer.response, { certificate: leaf, issuer: ca, signers: [], nonce: null });
   if (authentic.kind === 'refused') throw new Error(authentic.why);
-  const stored = { ...authentic.answer, source: 'http://ocsp.test', fetchedAt: at };
+  let fetchedAt = (at - 5000) as Instant;
+  const stored = () => ({ ...authentic.answer, source: 'http://ocsp.test', fetchedAt });
   const crl = scripted('crl', []);
   const ocsp = createOcspMethod(
     {
-      answerFor: () => stored,
+      answerFor: stored,
       async refresh(_question, { timeout }) {
         timeouts.push(timeout);
         hands.monotonic += 150;
-        return { kind: 'taken', stored };
+        return { kind: 'taken', stored: stored() };
       },
       watch: () => () => {},
       states: () => [],
@@ -614,6 +615,9 @@ await t.test('an OCSP answer and what it rests on are waited for once', async (t
   const subject = { depth: 0, certificate: leaf, issuer: ca, policy };
   t.strictSame(await ocsp.fetch(subject, question, 200 as Millis), ['down']);
   t.strictSame(timeouts, [200, 50]);
+  fetchedAt = (at - 4999) as Instant;
+  t.strictSame(await ocsp.fetch(subject, question, 200 as Millis), ['down']);
+  t.strictSame(timeouts, [200, 50, 200], 'an answer that has just come is not asked for again');
 });
 
 await t.test('a list that came and says nothing is not fetched again for every request', async (t) => {

@@ -11,6 +11,9 @@ import type { Finding, Method, Subject } from './method.ts';
 import { ocspStanding } from './ocsp-answer.ts';
 import type { OcspStore, RevocationQuestion, StoredOcsp } from './revocation-contract.ts';
 
+/** Milliseconds between two answers of a responder of which it is not known whether it is revoked itself. */
+const shortestInterval = 5000;
+
 /** @param crl asked about responders that must be good themselves */
 export function createOcspMethod(store: OcspStore, crl: Method, clock: Pick<Clock, 'monotonic'>): Method {
   return {
@@ -24,8 +27,8 @@ export function createOcspMethod(store: OcspStore, crl: Method, clock: Pick<Cloc
       const { rules } = question.settings;
       const asked = { certificate, issuer, responders, signers: policy.ocspSigners ?? [] };
       const deadline = clock.monotonic() + timeout;
-      const answer = await store.refresh(asked, { timeout, rules });
-      const failures = answer.kind === 'failed' ? [answer.detail] : [];
+      const answer = lacksOnlySigner(subject, question) ? null : await store.refresh(asked, { timeout, rules });
+      const failures = answer?.kind === 'failed' ? [answer.detail] : [];
       const signer = signerToAsk(subject, question);
       if (signer === null) return failures;
       const left = Math.max(0, deadline - clock.monotonic()) as Millis;
@@ -55,6 +58,12 @@ export function createOcspMethod(store: OcspStore, crl: Method, clock: Pick<Cloc
       return { status: 'revoked', ...provenance, detail };
     }
     return { status: 'good', ...provenance, until: standing.until, detail: `good, ${issued}` };
+  }
+
+  /** Another answer would come from the same responder as the one that has just come. */
+  function lacksOnlySigner(subject: Subject, question: RevocationQuestion): boolean {
+    const fetchedAt = store.answerFor(subject.certificate, subject.issuer)?.fetchedAt ?? -Infinity;
+    return question.at - fetchedAt < shortestInterval && signerToAsk(subject, question) !== null;
   }
 
   /** The responder whose own status is missing before its answer counts. */
