@@ -675,7 +675,9 @@ await t.test('what nobody uses for a month is dropped, from memory and disk', as
 
 await t.test('a thousand sources are remembered, those used last', async (t) => {
   const ca = listAuthority();
-  const world = openStore(t);
+  const cacheDirectory = scratchFolder();
+  const world = openStore(t, { cacheDirectory });
+  world.fetcher.give('http://pki.test/1', listOf(ca));
   for (let index = 0; index < 1000; index += 1) {
     world.time.advance(1);
     await world.refresh(`http://pki.test/${index}`, [ca]);
@@ -688,6 +690,9 @@ await t.test('a thousand sources are remembered, those used last', async (t) => 
   t.equal(known.size, 1000);
   t.ok(known.has(url) && known.has('http://pki.test/0'));
   t.notOk(known.has('http://pki.test/1'));
+  await world.store.close();
+  t.equal(world.heard('kept'), 1);
+  t.strictSame(await readdir(cacheDirectory), [], 'nor is its list kept on disk');
 });
 
 await t.test('all lists together keep within their bound', async (t) => {
@@ -706,6 +711,13 @@ await t.test('all lists together keep within their bound', async (t) => {
     [1, 0, 0, 0, 1, 1].slice(0, 6),
     'the first is looked at all the time',
   );
+  const mirrored = openStore(t, { maximumBytes: 200_000, maximumHeldBytes: 100_000 });
+  const [ca = listAuthority()] = authorities;
+  mirrored.fetcher.give(mirror, listOf(ca, { entries: bulkEntries(1500) }));
+  await mirrored.refresh(mirror, [ca]);
+  mirrored.fetcher.give(url, listOf(ca, { entries: bulkEntries(2000), crlNumber: 2 }));
+  t.equal(outcome(await mirrored.refresh(url, [ca])), 'taken', 'one that is too large alone stays');
+  t.equal(mirrored.store.states().length, 2, 'and nothing is dropped in vain');
 });
 
 await t.test('a source that brings a list of another key leaves the old one in use until it runs out', async (t) => {
@@ -773,7 +785,10 @@ await t.test('a thread that hangs is ended', async (t) => {
   world.time.advance(90_000);
   t.match(await asking, { kind: 'failed', code: 'aborted', detail: /not done within 90000 ms/ });
   await until(() => workers[0]?.threadId === -1);
-  t.equal(outcome(await world.refresh(url, [ca], { force: true })), 'taken');
+  const again = world.refresh(url, [ca], { force: true });
+  await until(() => workers.length === 2);
+  workers[0]?.emit('message', { kind: 'wrongSigner' });
+  t.equal(outcome(await again), 'taken', 'what it says too late is about another list');
 });
 
 await t.test('an idle thread ends, and is started again', async (t) => {
