@@ -399,13 +399,24 @@ await t.test('an answer is used again until something that it rests on ends or c
   );
   t.equal(counted.length, before + 2, 'but it is counted');
   t.notOk(
-    asksAnew(() => ask(at + hour - 1)),
+    asksAnew(() => ask(at + 299_999)),
+    'for five minutes',
+  );
+  t.ok(
+    asksAnew(() => ask(at + 300_000)),
+    'then anew',
+  );
+  const sooner = build(scripted('crl', [good, { ...good, until: (at + 60_000) as Instant }]));
+  void sooner();
+  t.notOk(
+    asksAnew(() => sooner(at + 59_999)),
     'until its end',
   );
   t.ok(
-    asksAnew(() => ask(at + hour)),
+    asksAnew(() => sooner(at + 60_000)),
     'then anew',
   );
+  void ask();
   t.ok(
     asksAnew(() => ask(at - 1)),
     'and before it was given',
@@ -435,7 +446,7 @@ await t.test('an answer is used again until something that it rests on ends or c
 
   const fresh = { ...standard, freshnessTime: (2 * hour) as Millis };
   void ask(at, fresh);
-  t.notOk(asksAnew(() => ask(at + hour - 1, fresh)));
+  t.notOk(asksAnew(() => ask(at + 299_999, fresh)));
   const short = { ...standard, freshnessTime: (hour + 60_000) as Millis };
   void ask(at, short);
   t.ok(
@@ -530,6 +541,17 @@ await t.test('a delta that builds on a newer list has that fetched as well', asy
   t.equal(lists.look(), 'good');
 });
 
+await t.test('a list that decides counts as used', async (t) => {
+  const { world, fetch, subject, question } = listsAboutBob(t);
+  world.fetcher.give(base, listOf(issuing));
+  await fetch();
+  const used: string[] = [];
+  const store = { ...world.store, from: (source: string) => (used.push(source), world.store.from(source)) };
+  const method = createCrlMethod({ store, clock: world.time, refusalOf, configured: [] });
+  t.equal(method.look(subject, question, 0 as Millis).status, 'good');
+  t.strictSame(used, [base]);
+});
+
 await t.test('whoever is sent to other paths does not wait longer', async (t) => {
   const timeouts: (number | undefined)[] = [];
   const hands = { monotonic: 0 };
@@ -618,6 +640,37 @@ await t.test('an OCSP answer and what it rests on are waited for once', async (t
   fetchedAt = (at - 4999) as Instant;
   t.strictSame(await ocsp.fetch(subject, question, 200 as Millis), ['down']);
   t.strictSame(timeouts, [200, 50, 200], 'an answer that has just come is not asked for again');
+});
+
+await t.test('a responder whose certificate names no place to ask about it', async (t) => {
+  const signer = await issuing.issue({ subject: 'CN=OCSP', key, extendedKeyUsage: ['1.3.6.1.5.5.7.3.9'] });
+  const answer = parseOcspResponse(
+    writeOcspResponse({ signer, singles: [{ certificate: alice, issuer: issuing }], certificates: [signer] }),
+  );
+  if (answer.kind === 'malformed') throw new Error(answer.reason);
+  const authentic = authenticateOcsp(answer.response, { certificate: leaf, issuer: ca, signers: [], nonce: null });
+  if (authentic.kind === 'refused') throw new Error(authentic.why);
+  const look = (crl: Scripted, noDistributionPoint: RevocationSettings['noDistributionPoint']) => {
+    const ocsp = createOcspMethod(
+      {
+        answerFor: () => ({ ...authentic.answer, source: 'http://ocsp.test', fetchedAt: at }),
+        refresh: () => Promise.reject(new Error('not asked')),
+        watch: () => () => {},
+        states: () => [],
+        close: async () => {},
+      },
+      crl,
+      { monotonic: () => 0 },
+    );
+    const store = createTrustStore([certificateOf(root)], []);
+    const settings = { ...standard, noDistributionPoint };
+    const subject = { depth: 0, certificate: leaf, issuer: ca, policy: noPolicy };
+    return ocsp.look(subject, { path, presented: [], store, settings, at, steps: noSteps }, 0 as Millis).status;
+  };
+  t.equal(look(nothing('crl'), 'accept'), 'good', 'is treated as clients are');
+  t.equal(look(nothing('crl'), 'refuse'), 'unknown');
+  t.equal(look(scripted('crl', [unknown]), 'accept'), 'unknown', 'it names one, and what is there is not known');
+  t.equal(look(scripted('crl', [revoked], [], { names: false }), 'accept'), 'unknown', 'it is known to be revoked');
 });
 
 await t.test('a list that came and says nothing is not fetched again for every request', async (t) => {

@@ -100,6 +100,8 @@ export function createCrlMethod({ store, clock, refusalOf, configured }: CrlMeth
   function look(subject: Subject, question: RevocationQuestion, staleFor: Millis): Finding {
     const answer = answerFor(subject, question, staleFor);
     if (answer.status === 'unknown') return { status: 'unknown', why: answer.why };
+    // Counts as use: what nobody uses is dropped one day.
+    store.from(answer.by.source);
     if (answer.status === 'revoked') return revokedBy(answer);
     const wanted = answer.delta === null ? deltasOf(subject, [answer.by]) : [];
     if (wanted.length > 0)

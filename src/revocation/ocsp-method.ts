@@ -46,7 +46,7 @@ export function createOcspMethod(store: OcspStore, crl: Method, clock: Pick<Cloc
     const signer =
       standing.needs === null ? null : crl.look({ ...subject, certificate: standing.needs }, question, staleFor);
     // Whoever is said to be revoked stays so until it is known that the word is not good.
-    if (signer?.status === 'unknown' && standing.status === 'good')
+    if (signer?.status === 'unknown' && standing.status === 'good' && !isUnaskable(standing.needs, subject, question))
       return { status: 'unknown', why: `whether the OCSP responder is revoked: ${signer.why}` };
     if (signer?.status === 'revoked')
       return { status: 'unknown', why: `the OCSP responder is itself revoked: ${signer.detail}` };
@@ -64,6 +64,16 @@ export function createOcspMethod(store: OcspStore, crl: Method, clock: Pick<Cloc
   function lacksOnlySigner(subject: Subject, question: RevocationQuestion): boolean {
     const fetchedAt = store.answerFor(subject.certificate, subject.issuer)?.fetchedAt ?? -Infinity;
     return question.at - fetchedAt < shortestInterval && signerToAsk(subject, question) !== null;
+  }
+
+  /**
+   * RFC 6960 section 4.2.2.2.1 leaves to us what becomes of a responder whose certificate names no place to ask about it and does not say
+   * that nobody need: it is the same question as for a client's.
+   */
+  function isUnaskable(signer: Certificate | null, subject: Subject, { settings }: RevocationQuestion): boolean {
+    return (
+      signer !== null && settings.noDistributionPoint === 'accept' && !crl.names({ ...subject, certificate: signer })
+    );
   }
 
   /** The responder whose own status is missing before its answer counts. */

@@ -33,6 +33,9 @@ export interface RevocationFacilities {
   readonly onChecked: (method: Evidence['method'], status: Evidence['status']) => void;
 }
 
+/** Answers are put together anew at least this often: whoever signed for them may have ended, and their lists must count as used. */
+const longestMemory = 300_000;
+
 /** A certificate whose status was not found is asked about again after this time; its sources have a back-off of their own. */
 const unknownLife = 30_000;
 
@@ -128,7 +131,7 @@ export function createRevocation({ clock, crl, ocsp, version, onChecked }: Revoc
     if (steps.recording || evidence.some(({ method }) => method === 'ocsp')) return;
     const fresh = settings.freshnessTime === 0 ? Infinity : settings.freshnessTime;
     const ends = evidence.map(({ fetchedAt }) => (fetchedAt ?? at) + fresh);
-    const until = Math.min(answer.until, ...ends);
+    const until = Math.min(answer.until, at + longestMemory, ...ends);
     memory.set(path, { answer, settings, store, version: version(), from: at, until });
   }
 

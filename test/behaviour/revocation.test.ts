@@ -282,6 +282,7 @@ await t.test('an older list never replaces a newer one, unless an operator says 
   t.match(refused, { kind: 'failed', code: 'older' });
   t.equal(await codeFor(to, 'revoked'), 'certificateRevoked');
   t.match(await revocation.refresh(source, true), { kind: 'taken' });
+  t.match(await revocation.refresh(`${lab.revocation.url}/ocsp`, false), { kind: 'failed', code: 'notFound' });
   t.ok(
     to.events.some((line) => line['event'] === 'revocation.ordered' && line['allowOlder'] === true),
     'and it is in the log',
