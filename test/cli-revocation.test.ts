@@ -178,7 +178,9 @@ await t.test('crl show', async (t) => {
     const garbage = await dsmapper(t, 'crl', 'show', await file('garbage', Buffer.from('3082000500', 'hex')));
     t.equal(garbage.code, 1);
     t.match(garbage.stderr, /not a valid CRL: /);
-    t.match((await dsmapper(t, 'crl', 'show', rootFile)).stderr, /root\.pem: not a valid CRL/);
+    t.match((await dsmapper(t, 'crl', 'show', rootFile)).stderr, /root\.pem: not a valid CRL: no X509 CRL block/);
+    const page = await dsmapper(t, 'crl', 'show', await file('page.crl', '<html>sign in</html>'));
+    t.match(page.stderr, /page\.crl: not a valid CRL: neither DER nor PEM/);
     const missing = await dsmapper(t, 'crl', 'show', join(folder, 'missing.crl'));
     t.equal(missing.code, 2);
     t.match(missing.stderr, /there is no such file/);
@@ -194,6 +196,7 @@ await t.test('crl show', async (t) => {
     const absent = await dsmapper(t, 'crl', 'show', `${server.url}none`);
     t.equal(absent.code, 3);
     t.match(absent.stderr, /404/);
+    t.match(absent.stderr, /^hint: the server runs: check the path of the URL$/m);
     const away = await dsmapper(t, 'crl', 'show', `${server.url}away`);
     t.equal(away.code, 1, 'a host that nobody named is not asked');
     t.match(away.stderr, /does not allow http:\/\/pki\.example\.test/);
@@ -385,6 +388,43 @@ revocation: { crls: ${JSON.stringify(crls)}${more} }
     const absent = await dsmapper(t, 'check', '-c', await config([`${server.url}none.crl`]), '--json');
     t.equal(absent.code, 3);
     t.match(JSON.parse(absent.stdout), { contacts: [{ answers: false, detail: /^httpStatus: / }, {}] });
+  });
+
+  await t.test('what came in place of a list is said', async (t) => {
+    for (const [name, content, text] of [
+      ['page', '<html>sign in</html>', /, with which HTML begins at octet 0$/m],
+      ['pem', pemText(listOf(root, { ...dates }), 'X509 CRL'), /, with which PEM begins, not DER at octet 0$/m],
+    ] as const) {
+      const { stdout, code } = await dsmapper(t, 'check', '-c', await config([`file:${await file(name, content)}`]));
+      t.equal(code, 1);
+      t.match(stdout, text, name);
+    }
+  });
+
+  await t.test('a responder that is silent is named once', async (t) => {
+    const told = await root.subordinate({
+      subject: 'O=Lab,CN=Told',
+      key,
+      authorityInfoAccess: { ocsp: 'http://127.0.0.1:1/', caIssuers: 'http://127.0.0.1:1/ca.crt' },
+    });
+    await file('told.pem', told.cert);
+    const path = await config([`${server.url}root.crl`], ', hosts: ["127.0.0.1:1"]', '[file:told.pem]');
+    const { stdout, code } = await dsmapper(t, 'check', '-c', path);
+    t.equal(code, 3);
+    t.match(stdout, /^FAIL OCSP responder http:\/\/127\.0\.0\.1:1\/: unreachable: 127\.0\.0\.1 gave no answer/m);
+  });
+
+  await t.test('a folder that cannot keep lists is a finding', async (t) => {
+    const told = async (folder: string) =>
+      dsmapper(t, 'check', '-c', await config([`${server.url}root.crl`], `, cacheDirectory: "${folder}"`));
+    const missing = await told('kept/lists');
+    t.equal(missing.code, 0, missing.stdout);
+    t.match(missing.stdout, /^ok +cacheDirectory .*kept\/lists: lists can be kept$/m);
+    for (const folder of ['root.pem', 'root.pem/lists']) {
+      const { code, stdout } = await told(folder);
+      t.equal(code, 1, folder);
+      t.match(stdout, /^BAD +cacheDirectory .*root\.pem.*: lists do not outlive a restart$/m, folder);
+    }
   });
 
   await t.test('hosts that CA certificates name are proposed', async (t) => {

@@ -216,7 +216,7 @@ await t.test('the lab', { timeout: 170_000 }, async (t) => {
     });
     const { contacts } = JSON.parse(json.stdout) as { readonly contacts: readonly { readonly what: string }[] };
     const kinds = new Set(contacts.map(({ what }) => what.split(' ')[0]));
-    t.strictSame([...kinds], ['controller', 'domains', 'NTAuth', 'CRL', 'OCSP', 'upstream']);
+    t.strictSame([...kinds], ['controller', 'domains', 'NTAuth', 'CRL', 'OCSP', 'cacheDirectory', 'upstream']);
     t.match(
       contacts,
       contacts.map(() => ({ answers: true, finding: false, detail: String })),
@@ -287,6 +287,15 @@ await t.test('the lab', { timeout: 170_000 }, async (t) => {
       t.equal(refused.code, 2, words.join(' '));
       t.match(complaint(refused), [/means nothing without a configuration/]);
     }
+  });
+
+  await t.test('explain where no certificate is asked for', async (t) => {
+    const unseen = await within(t, ['explain', certificate('revoked'), '-c', config, '--json']);
+    t.match(JSON.parse(unseen.stdout), { verdict: { code: 'anonymous' } });
+    t.match(unseen.stderr, /^warning: no certificate is asked for at \/, so this one was not judged;/m);
+    t.match(unseen.stderr, /--path \/computers or \/payroll$/m);
+    const seen = await within(t, ['explain', certificate('alice'), '-c', config, '--path', '/payroll', '--json']);
+    t.equal(seen.stderr, '');
   });
 
   await t.test('explain with a configuration', async (t) => {

@@ -738,7 +738,7 @@ await t.test('a file holds one list, as DER or PEM', (t) => {
     const result = readCrl(Buffer.from(file));
     return result.kind === 'malformed' ? [result.reason, result.line] : null;
   };
-  t.same(refused(''), ['no X509 CRL block inside', 0]);
+  t.same(refused(''), ['neither DER nor PEM', 0]);
   t.same(refused(pemText(der)), ['no X509 CRL block inside', 0]);
   const one = pemText(der, 'X509 CRL');
   t.same(refused(one + one), ['more than one CRL', one.split('\n').length]);

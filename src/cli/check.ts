@@ -12,7 +12,7 @@ import { createSetup } from '../gateway/setup.ts';
 import { loadFile } from './configuration.ts';
 import { proposalText, proposedHosts, type ProposedHost } from './host-proposal.ts';
 import type { ExitCode } from './program.ts';
-import { contactSources } from './source-contacts.ts';
+import { contactFolder, contactSources } from './source-contacts.ts';
 import { printable, terminal } from './terminal.ts';
 
 export interface CheckOptions {
@@ -64,6 +64,7 @@ async function contactAll(settings: Settings): Promise<readonly Contact[]> {
     return [
       ...(await contactDirectory(setup)),
       ...(await contactSources(setup.revocation)),
+      ...(await contactFolder(settings.revocation.cacheDirectory)),
       ...(await contactUpstreams(setup)),
     ];
   } finally {

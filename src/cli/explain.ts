@@ -8,6 +8,7 @@ import type { Clock } from '../base/clock.ts';
 import { systemClock } from '../base/clock.ts';
 import { Failure } from '../base/failure.ts';
 import { createMetrics, silentGauges } from '../gateway/metrics.ts';
+import type { Settings } from '../gateway/settings.ts';
 import { createSetup } from '../gateway/setup.ts';
 import { isGood, statusText } from '../iis/verdict-table.ts';
 import { defaultMappingSettings } from '../mapping/mapper-contract.ts';
@@ -36,12 +37,13 @@ export async function explainCommand(
   const clock = clockAt(options.at);
   refuseContradictions(options);
   const read = await readChain(file, chainFile);
-  const { explanation, match } =
+  const { explanation, match, notes } =
     options.config === undefined
-      ? { explanation: explainAlone(read.leaf, defaultMappingSettings), match: null }
+      ? { explanation: explainAlone(read.leaf, defaultMappingSettings), match: null, notes: [] }
       : await withConfiguration(options.config, read, options, clock);
   if (options.json === true) terminal.json(match === null ? explanation : { ...explanation, asked: match });
   else for (const line of storyOf(explanation, match)) terminal.line(line);
+  for (const text of notes) terminal.warn(text);
   if (explanation.verdict.code === 'directoryUnavailable') return 3;
   return exitCodeOf(explanation);
 }
@@ -66,10 +68,21 @@ async function withConfiguration(config: string, read: ReadChain, options: Expla
     if (!offline) await setup.revocation.start(startTimeout);
     const explanation = await explain(question, setup);
     const match = options.account === undefined ? null : await matchAccount(read.leaf, options.account, setup);
-    return { explanation, match };
+    return { explanation, match, notes: unseen(explanation, options.path, settings) };
   } finally {
     await setup.close();
   }
+}
+
+/** Where the location takes no notice of certificates, the verdict says nothing about this one, which a good exit code might seem to. */
+function unseen({ steps }: Explanation, path: string, { sites }: Settings): readonly string[] {
+  if (!steps.some(({ step, outcome }) => step === 'presented' && outcome === 'none')) return [];
+  const paths = sites
+    .flatMap(({ locations }) => locations)
+    .filter(({ access }) => access.clientCertificate !== 'ignore')
+    .map((location) => location.path);
+  const where = paths.length === 0 ? '' : `; where it is: --path ${[...new Set(paths)].toSorted().join(' or ')}`;
+  return [`no certificate is asked for at ${path}, so this one was not judged${where}`];
 }
 
 /** For lists that the configuration names; whoever needs one that takes longer waits for it then. */

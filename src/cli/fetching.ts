@@ -62,6 +62,8 @@ export function failedFetch(url: string, code: FetchFailure, detail: string): ne
     hostNotAllowed: 'it leads to another host: name that URL, or write the host under revocation.hosts and give -c',
     unsupportedUrl: 'ldap:///... is read from the directory of a configuration: give -c',
     notFound: 'check the path of the URL',
+    httpStatus: 'the server runs: check the path of the URL',
+    tooManyRedirects: 'the server runs: check the path of the URL, or name the one that it should lead to',
     tooLarge: `at most ${maximumCrlBytes} bytes are read`,
   };
   const own = code === 'hostNotAllowed' || code === 'unsupportedUrl' || code === 'tooLarge';

@@ -21,6 +21,12 @@ export const tags = {
   set: 0x31,
 } as const;
 
+/** First octets of what people and servers give in place of DER, and what they begin. */
+const textForms: ReadonlyMap<number, string> = new Map([
+  [0x2d, ', with which PEM begins, not DER'],
+  [0x3c, ', with which HTML begins'],
+]);
+
 /** Nesting beyond which input is refused; a real certificate reaches about fourteen. */
 const maximumDepth = 32;
 
@@ -104,7 +110,8 @@ export class DerReader {
   take(tag: number, what: string): DerElement {
     const found = this.peek();
     if (found !== tag && found !== -1) {
-      throw new DerError(this.#at, `${what}: expected tag ${hexTag(tag)}, found ${hexTag(found)}`);
+      const text = this.#at === 0 ? (textForms.get(found) ?? '') : '';
+      throw new DerError(this.#at, `${what}: expected tag ${hexTag(tag)}, found ${hexTag(found)}${text}`);
     }
     return this.any(what);
   }

@@ -45,7 +45,9 @@ export function readCertificates(file: Buffer): PemResult {
 export function readCrl(file: Buffer): CrlFileResult {
   if (looksLikeDer(file)) return { kind: 'read', der: file };
   if (file.length > maximumCrlText) return malformed(`PEM of more than ${maximumCrlText} octets`, 0);
-  const result = readPem(textOf(file), crlLabels, maximumCrlText);
+  const text = textOf(file);
+  if (!text.includes('-----BEGIN ')) return malformed('neither DER nor PEM', 0);
+  const result = readPem(text, crlLabels, maximumCrlText);
   if (result.kind === 'malformed') return result;
   const [block, another] = result.blocks;
   if (block === undefined || another !== undefined) return malformed('more than one CRL', another?.line ?? 0);
