@@ -8,6 +8,9 @@ import type { Language } from './schema.ts';
 
 const verify = 'verifyClientCertificateRevocation';
 
+/** Milliseconds. A clock that is further off has Kerberos fail long before. */
+const usualSkew = 3_600_000;
+
 /** @param asks whether clients of a binding can be asked for certificates */
 export function checkRevocation(
   revocation: Language['revocation'],
@@ -63,7 +66,7 @@ function checkUnused({ whenUnknown }: Language['revocation'], reading: Reading):
 }
 
 function warnOfSection(revocation: Language['revocation'], reading: Reading): void {
-  const { whenUnknown, scope, hosts, crls, issuers, mode, cacheDirectory } = revocation;
+  const { whenUnknown, scope, hosts, crls, issuers, mode, cacheDirectory, clockSkew } = revocation;
   if (whenUnknown === 'accept')
     reading.warn(
       ['revocation', 'whenUnknown'],
@@ -76,9 +79,21 @@ function warnOfSection(revocation: Language['revocation'], reading: Reading): vo
     );
   if (scope === 'leaf')
     reading.warn(['revocation', 'scope'], 'leaf: certificates of a CA that was revoked are accepted');
-  const sources = hosts.length + crls.length + issuers.flatMap((issuer) => [...issuer.crls, ...issuer.ocsp]).length;
-  if (sources > 0) return;
-  if (mode === 'cachedOnly' && cacheDirectory !== undefined) return;
+  if (clockSkew > usualSkew)
+    reading.warn(
+      ['revocation', 'clockSkew'],
+      'lists and answers serve for so long beyond their nextUpdate: what was revoked meanwhile is accepted',
+    );
+  const lists = crls.length + issuers.flatMap((issuer) => issuer.crls).length;
+  if (mode === 'cachedOnly') {
+    if (lists === 0 && cacheDirectory === undefined)
+      reading.warn(
+        ['revocation', 'mode'],
+        'cachedOnly: without CRLs or a cacheDirectory nothing is held but what an operator orders: certificates that name a source are refused as unknown',
+      );
+    return;
+  }
+  if (lists + hosts.length + issuers.flatMap((issuer) => issuer.ocsp).length > 0) return;
   reading.warn(
     ['revocation', 'hosts'],
     'nothing may be fetched over HTTP and no CRLs are configured: certificates that name such a source are refused as unknown',

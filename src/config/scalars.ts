@@ -113,7 +113,9 @@ export function duration(least = 0, most: number = longestTimer): Scalar<Millis>
   return scalar(`a duration${bound} such as 15s, 10m or 1h30m`, (raw) => {
     const parsed = typeof raw === 'string' ? parseDuration(raw) : null;
     if (parsed === null) {
-      const unit = typeof raw === 'number' && raw >= 0 ? `add a unit: \`${raw}s\` or \`${raw}m\`` : null;
+      // Numbers of a thousand and more come from where milliseconds are meant, netsh for one.
+      const units = typeof raw === 'number' && raw >= 1000 ? ['ms', 's'] : ['s', 'm'];
+      const unit = typeof raw === 'number' && raw >= 0 ? `add a unit: \`${raw}${units.join(`\` or \`${raw}`)}\`` : null;
       return { wrong: `${shown(raw)} is not a duration`, hint: unit ?? 'write it with units: 250ms, 15s, 10m, 1h30m' };
     }
     if (parsed < least)

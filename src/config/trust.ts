@@ -54,6 +54,9 @@ export async function readTrust(
     shared.set(key, store);
     stores.set(draft.name, store);
   }
+  for (const name of lists.keys())
+    if (!drafts.some(({ written: { ctlStoreName } }) => ctlStoreName === name))
+      reading.warn(['trust', 'stores', name], 'narrows nothing: no binding has it as its `ctlStoreName`');
   return stores;
 }
 
