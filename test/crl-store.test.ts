@@ -20,7 +20,7 @@ import {
 } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Worker } from 'node:worker_threads';
-import t from 'tap';
+import t, { type Test } from 'tap';
 import type { Millis } from '../src/base/brand.ts';
 import { startCrlWorker } from '../src/revocation/crl-examiner.ts';
 import { refreshDelay, retryDelay } from '../src/revocation/crl-schedule.ts';
@@ -450,6 +450,16 @@ await t.test('a list that is replaced from elsewhere during a fetch is not confi
   t.equal(outcome(await late), 'httpStatus');
   t.strictSame(numbersOf(world, ca), [4]);
   t.equal(world.store.from(url)?.source, mirror);
+});
+
+await t.test('of a refused list nothing large is remembered, not even for those who might take it', async (t) => {
+  const ca = listAuthority();
+  const world = openStore(t);
+  const extensions = [{ oid: '1.2.3', critical: false, value: Buffer.alloc(17_000, 5) }];
+  world.fetcher.give(url, listOf(ca, { extensions }));
+  t.equal(outcome(await world.refresh(url, [listAuthority()])), 'wrongSigner');
+  t.equal(outcome(await world.refresh(url, [ca])), 'wrongSigner');
+  t.equal(world.fetcher.asked.length, 1);
 });
 
 await t.test('a bound on the keys that are tried', async (t) => {
@@ -1197,6 +1207,23 @@ await t.test('a disk that cannot be written is told of, and the list is used', a
   t.pass('a folder that was taken away is made again');
 });
 
+await t.test('a list that waits to be written is as good as written', async (t) => {
+  const authorities = Array.from({ length: 3 }, (_, index) => listAuthority(`CA ${index}`));
+  const world = openStore(t, { cacheDirectory: scratchFolder(), maximumHeldBytes: 100_000 });
+  const gate = Promise.withResolvers<void>();
+  await replaceWrite(t, async (write) => await gate.promise.then(write));
+  for (const [index, ca] of authorities.entries()) {
+    world.fetcher.give(`http://pki.test/${index}`, listOf(ca, { entries: bulkEntries(1500) }));
+    await world.refresh(`http://pki.test/${index}`, [ca]);
+  }
+  t.equal(world.heard('dropped'), 2);
+  t.equal(outcome(await world.refresh('http://pki.test/1', authorities)), 'taken');
+  t.equal(world.fetcher.asked.length, 3, 'not fetched again');
+  gate.resolve();
+  await world.store.close();
+  t.equal(world.heard('kept'), 3);
+});
+
 await t.test('a full disk is told of; the list is used, and the file from before stays', async (t) => {
   const ca = listAuthority();
   const cacheDirectory = scratchFolder();
@@ -1204,20 +1231,11 @@ await t.test('a full disk is told of; the list is used, and the file from before
   world.fetcher.give(url, listOf(ca, { crlNumber: 1 }));
   await world.refresh(url, [ca]);
   await until(() => world.heard('kept') === 1);
-  const handle = await open(cacheDirectory);
-  const files = Object.getPrototypeOf(handle) as FileHandle;
-  await handle.close();
-  const unbroken = Object.getOwnPropertyDescriptor(files, 'write') ?? {};
-  const repair = () => Object.defineProperty(files, 'write', unbroken);
-  t.teardown(repair);
   let written = 0;
-  Object.defineProperty(files, 'write', {
-    ...unbroken,
-    value: async function (this: FileHandle, ...args: unknown[]): Promise<unknown> {
-      written += 1;
-      if (written > 1) throw Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' });
-      return await Reflect.apply(unbroken.value as (...args: unknown[]) => Promise<unknown>, this, args);
-    },
+  const repair = await replaceWrite(t, async (write) => {
+    written += 1;
+    if (written > 1) throw Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' });
+    return await write();
   });
   world.fetcher.give(url, listOf(ca, { crlNumber: 2 }));
   t.equal(outcome(await world.refresh(url, [ca])), 'taken');
@@ -1233,6 +1251,23 @@ await t.test('a full disk is told of; the list is used, and the file from before
   await restored.store.restore(trusting(ca));
   t.strictSame(numbersOf(restored, ca), [1]);
 });
+
+/** Has all files write in another way. @returns makes it good again */
+async function replaceWrite(t: Test, how: (write: () => Promise<unknown>) => Promise<unknown>): Promise<() => void> {
+  const handle = await open(import.meta.filename);
+  const files = Object.getPrototypeOf(handle) as FileHandle;
+  await handle.close();
+  const unbroken = Object.getOwnPropertyDescriptor(files, 'write') ?? {};
+  const repair = () => void Object.defineProperty(files, 'write', unbroken);
+  t.teardown(repair);
+  Object.defineProperty(files, 'write', {
+    ...unbroken,
+    value: async function (this: FileHandle, ...args: unknown[]): Promise<unknown> {
+      return await how(() => Reflect.apply(unbroken.value as (...args: unknown[]) => Promise<unknown>, this, args));
+    },
+  });
+  return repair;
+}
 
 /** Threads that a test can look at and kill, and what they are told on the way. */
 function watchWorkers(
