@@ -36,7 +36,8 @@ export async function readIssuerPolicies(
     const crls = await sourceUrls(written.crls, maximumCrlSize, [...path, 'crls'], reading);
     const signers = await readCertificates(written.ocspSigners, [...path, 'ocspSigners'], reading);
     const ocspSigners = signers.map(({ certificate }) => certificate);
-    for (const { text, ...meant } of await meantBy(written, known, path, reading)) {
+    const all = await meantBy(written, known, path, reading);
+    for (const { text, ...meant } of all) {
       const policy = {
         ...meant,
         policy: written.policy,
@@ -52,7 +53,7 @@ export async function readIssuerPolicies(
         });
       policies.push({ policy, index });
     }
-    warnOf(written, path, reading);
+    warnOf(written, all, path, reading);
   }
   return policies.map(({ policy }) => policy);
 }
@@ -105,10 +106,12 @@ function plain(name: string): string {
   return name.toLowerCase().replaceAll(/\s*([,=+])\s*/g, '$1');
 }
 
-function warnOf({ policy, crls, ocsp }: Written, path: Path, reading: Reading): void {
+/** Says of whom: a file may hold a chain, and with it CAs that nobody thought of. */
+function warnOf({ policy, crls, ocsp }: Written, meant: readonly Meant[], path: Path, reading: Reading): void {
+  const who = [...new Set(meant.map(({ text }) => text))].join(' and ') || 'this issuer';
   const effects: Record<string, string> = {
-    never: 'revoked certificates of this issuer are accepted',
-    ifAvailable: 'whoever keeps the sources of this issuer from answering keeps revoked certificates accepted',
+    never: `revoked certificates of ${who} are accepted`,
+    ifAvailable: `whoever keeps the sources of ${who} from answering keeps revoked certificates accepted`,
   };
   const effect = effects[policy];
   if (effect !== undefined) reading.warn([...path, 'policy'], effect);
