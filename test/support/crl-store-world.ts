@@ -62,7 +62,8 @@ export function stopTime(): StoppedTime {
     },
     advance(ms) {
       const end = elapsed + ms;
-      for (;;) {
+      for (let rings = 0; ; rings += 1) {
+        if (rings > 100_000) throw new Error('an alarm rings for ever');
         const [next] = [...alarms].filter(({ at }) => at <= end).toSorted((a, b) => a.at - b.at);
         if (next === undefined) break;
         alarms.delete(next);
