@@ -210,6 +210,29 @@ await t.test('the admin surface', { timeout: 120_000 }, async (t) => {
     t.match(JSON.parse(many.body), { verdict: { code: 'authorised' } });
   });
 
+  await t.test('sources of revocation data are shown, and fetched by order', async (t) => {
+    interface Sources {
+      readonly sources: readonly { readonly source: string; readonly kind: string; readonly lastError: unknown }[];
+    }
+    t.equal((await ask(to, 'late', { as: 'alice' })).status, 200);
+    const { sources } = JSON.parse((await call(socket, '/revocation')).body) as Sources;
+    const issuing = sources.find(({ source }) => source.endsWith('/issuing.crl'));
+    t.match(issuing, { kind: 'crl', issuer: /Lab Issuing CA/, entries: 1, nextUpdate: /^20/, lastError: null });
+    const order = (query: string) => call(socket, `/revocation/refresh?${query}`, 'POST');
+    const source = `source=${encodeURIComponent(issuing?.source ?? '')}`;
+    t.match(JSON.parse((await order(source)).body), { unchanged: { source: issuing?.source } });
+    t.equal((await order('source=http://nowhere.test/a.crl')).status, 404);
+    t.equal((await order('')).status, 400);
+    t.equal((await order(`${source}&allowolder=true`)).status, 400, 'a misspelt parameter');
+    await lab.revocation.trouble('older', 'crl');
+    const refused = await order(source);
+    t.equal(refused.status, 502);
+    t.match(JSON.parse(refused.body), { code: 'older' });
+    t.match(JSON.parse((await order(`${source}&allowOlder=true`)).body), { taken: { source: issuing?.source } });
+    await lab.revocation.trouble(null);
+    t.match(JSON.parse((await order(source)).body), { taken: { entries: 1 } });
+  });
+
   await t.test('status and cache', async (t) => {
     const status = await call(socket, '/status');
     t.match(JSON.parse(status.body), {

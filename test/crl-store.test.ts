@@ -310,6 +310,27 @@ await t.test('who joins with less patience fails alone', async (t) => {
   t.equal(world.fetcher.asked.length, 1);
 });
 
+await t.test('who comes later does not wait again for a source that is silent', async (t) => {
+  const ca = listAuthority();
+  const world = openStore(t);
+  world.fetcher.give(url, listOf(ca));
+  world.fetcher.hold = true;
+  const patience = { timeout: 10_000 as Millis };
+  const first = world.refresh(url, [ca], patience);
+  await until(() => world.fetcher.waiting === 1);
+  world.time.advance(6000);
+  const second = world.refresh(url, [ca], patience);
+  world.time.advance(4000);
+  t.equal(outcome(await first), 'timeout');
+  t.equal(outcome(await second), 'timeout', 'what was left of the ten seconds');
+  const third = world.refresh(url, [ca], patience);
+  world.time.advance(0);
+  t.equal(outcome(await third), 'timeout', 'at once');
+  world.fetcher.release();
+  await until(() => world.store.from(url) !== null);
+  t.equal(world.fetcher.asked.length, 1);
+});
+
 await t.test('a fetch goes on after the last asker has gone', async (t) => {
   const ca = listAuthority();
   const world = openStore(t);

@@ -88,7 +88,10 @@ export function addSocketRoutes(app: FastifyInstance, gateway: Gateway): void {
   app.post<{ Querystring: RefreshQuery }>('/revocation/refresh', { schema: refreshSchema }, async (request, reply) => {
     const { source, allowOlder = false } = request.query;
     const refreshed = await setup.revocation.refresh(source, allowOlder);
-    if (refreshed.kind === 'failed') return reply.code(502).send({ error: refreshed.detail, code: refreshed.code });
+    if (refreshed.kind === 'failed')
+      return reply
+        .code(refreshed.code === 'notFound' ? 404 : 502)
+        .send({ error: refreshed.detail, code: refreshed.code });
     await gateway.recheck();
     return { [refreshed.kind]: sourceFacts(setup.revocation.states().find((state) => state.source === source)) };
   });

@@ -5,6 +5,7 @@ import { isoText } from '../base/clock.ts';
 import type { Verdict } from '../base/verdict.ts';
 import { thumbprintOf } from '../base/bytes.ts';
 import { answerOf } from '../iis/verdict-table.ts';
+import type { Connection } from '../tls/connection.ts';
 import type { Exchange } from './exchange.ts';
 import type { Setup } from './setup.ts';
 
@@ -39,6 +40,21 @@ export function recordOf(exchange: Exchange, ending: Verdict, setup: Setup): Rea
     revocation: connection.presented === null ? null : revocationOf(exchange, ending, setup),
     cache: exchange.cache,
     ms: exchange.timings(),
+  };
+}
+
+/** A live connection lost its identity, without a request. */
+export function endingRecord(connection: Connection, why: Verdict, setup: Setup): Readonly<Record<string, unknown>> {
+  const names = !setup.settings.log.omitNames;
+  const leaf = connection.presented?.chain[0];
+  return {
+    time: isoText(setup.clock.now()),
+    event: 'connection.ended',
+    binding: connection.binding.name,
+    client: connection.remoteAddress,
+    code: why.code,
+    ...(names ? { detail: why.detail } : {}),
+    thumbprint: leaf === undefined ? null : thumbprintOf(leaf),
   };
 }
 

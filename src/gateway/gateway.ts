@@ -19,7 +19,7 @@ import type { Front } from '../tls/front.ts';
 import { startFront } from '../tls/front.ts';
 import type { AccessLog } from './access-log.ts';
 import { createAccessLog, openLog } from './access-log.ts';
-import { recordOf } from './access-record.ts';
+import { endingRecord, recordOf } from './access-record.ts';
 import type { App } from './app.ts';
 import { createApp } from './app.ts';
 import type { ClientRequest, ClientResponse } from './exchange.ts';
@@ -138,7 +138,11 @@ export async function startGateway(
     throw error;
   }
   const [opened, application] = [front, app];
-  const recheck = startRecheck(opened, () => setup);
+  const recheck = startRecheck(
+    opened,
+    () => setup,
+    (connection, why) => log.write(endingRecord(connection, why, setup)),
+  );
   setup.revocation.onTaken(() => void recheck.run());
   let closing: Promise<void> | null = null;
   return {

@@ -3,8 +3,10 @@
  * the middle of a stream. Not knowing ends nothing before its time: what a silent directory or revocation server means for the next
  * request is decided when it comes.
  */
+import { reasonOf } from '../base/failure.ts';
 import { noSteps } from '../base/steps.ts';
-import type { VerdictCode } from '../base/verdict.ts';
+import type { Verdict, VerdictCode } from '../base/verdict.ts';
+import { verdict } from '../base/verdict.ts';
 import type { Connection } from '../tls/connection.ts';
 import type { Front } from '../tls/front.ts';
 import { unwatched } from './exchange.ts';
@@ -19,10 +21,15 @@ export interface Recheck {
   stop(): void;
 }
 
-export function startRecheck(front: Pick<Front, 'connections'>, setup: () => Setup): Recheck {
+/** @param report told of every connection that is ended, and why */
+export function startRecheck(
+  front: Pick<Front, 'connections'>,
+  setup: () => Setup,
+  report: (connection: Connection, why: Verdict) => void,
+): Recheck {
   let running: Promise<number> | null = null;
   let next: Promise<number> | null = null;
-  const start = () => (running ??= round(front, setup()).finally(() => (running = null)));
+  const start = () => (running ??= round(front, setup(), report).finally(() => (running = null)));
   // A round under way may be past connections that whatever has just changed concerns: whoever asks gets one that begins after it.
   const afterwards = (former: Promise<number>) =>
     (next ??= former.then(() => {
@@ -41,14 +48,20 @@ export function startRecheck(front: Pick<Front, 'connections'>, setup: () => Set
  */
 const atATime = 16;
 
-async function round(front: Pick<Front, 'connections'>, setup: Setup): Promise<number> {
+async function round(
+  front: Pick<Front, 'connections'>,
+  setup: Setup,
+  report: (connection: Connection, why: Verdict) => void,
+): Promise<number> {
   const waiting = [...front.connections()].values();
   let ended = 0;
   async function work(): Promise<void> {
     for (const connection of waiting) {
-      if (connection.closed || (await stillGood(connection, setup))) continue;
+      const why = connection.closed ? null : await faultOf(connection, setup);
+      if (why === null) continue;
       connection.end('atOnce');
       ended += 1;
+      report(connection, why);
     }
   }
   await Promise.all(Array.from({ length: atATime }, work));
@@ -59,17 +72,18 @@ async function round(front: Pick<Front, 'connections'>, setup: Setup): Promise<n
 const unknowns: ReadonlySet<VerdictCode> = new Set(['directoryUnavailable', 'revocationUnknown']);
 
 /** What cannot be said now stays in the connection's memory, out of date, and is asked again in the next round. */
-async function stillGood(connection: Connection, setup: Setup): Promise<boolean> {
+async function faultOf(connection: Connection, setup: Setup): Promise<Verdict | null> {
   const earned = earnedBy(connection);
   expire(connection);
   try {
     for (const { authorised } of earned) {
       const { presented } = authorised.mapped.trusted;
       const again = await decide(presented, { connection, ...unwatched }, setup, noSteps);
-      if (isVerdict(again) && !unknowns.has(again.code)) return false;
+      if (isVerdict(again) && !unknowns.has(again.code)) return again;
     }
-    return true;
-  } catch {
-    return false; // a bug in a step: an identity that cannot be confirmed does not live on
+    return null;
+  } catch (error) {
+    // A bug in a step: an identity that cannot be confirmed does not live on.
+    return verdict('internalError', `unexpected: ${reasonOf(error)}`);
   }
 }

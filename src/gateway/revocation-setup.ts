@@ -131,7 +131,8 @@ export function createRevocationSetup(settings: Settings, facilities: Revocation
     },
     states: () => [...crls.states(), ...ocsp.states()],
     async refresh(source, allowOlder) {
-      if (!configured.includes(source) && !crls.states().some((state) => state.source === source))
+      const known = [...configured, ...namedSources(settings, fetcher), ...crls.states().map((state) => state.source)];
+      if (!known.includes(source))
         return { kind: 'failed', code: 'notFound', detail: 'no CRL source of this name is known' };
       const refreshed = await crls.refresh(source, signers, {
         timeout: orderTimeout,

@@ -3,6 +3,7 @@
  * rules they are taken up. What single certificates name comes with them.
  */
 import type { Millis } from '../base/brand.ts';
+import { policyFor } from '../revocation/issuer-policy.ts';
 import type { CrlSigners, Fetcher, OcspQuestion } from '../revocation/revocation-contract.ts';
 import { createIssuerIndex } from '../trust/issuer-index.ts';
 import type { Settings } from './settings.ts';
@@ -19,12 +20,13 @@ export function isWanted({ trust }: Settings): boolean {
 
 /** One for each responder: about a CA that names it, or about a server certificate of ours. */
 export function ocspQuestions({ trust, stapling }: Settings): readonly OcspQuestion[] {
-  const stores = [...trust.values()].map(({ store }) => store);
-  const authorities = stores.flatMap(({ intermediates, issuers }) =>
-    intermediates.flatMap((certificate) => {
-      const [issuer] = issuers.issuersOf(certificate).flat();
-      const responders = certificate.extensions.authorityInfoAccess.ocsp;
-      return issuer === undefined || responders.length === 0 ? [] : [{ certificate, issuer, responders, signers: [] }];
+  const authorities = [...trust.values()].flatMap(({ store, revocation }) =>
+    store.intermediates.flatMap((certificate) => {
+      const [issuer] = store.issuers.issuersOf(certificate).flat();
+      if (issuer === undefined) return [];
+      const { ocsp, ocspSigners = [] } = policyFor(issuer, revocation.issuers);
+      const responders = [...ocsp, ...certificate.extensions.authorityInfoAccess.ocsp];
+      return responders.map((responder) => ({ certificate, issuer, responders: [responder], signers: ocspSigners }));
     }),
   );
   return [...new Map([...authorities, ...stapling.values()].map((each) => [each.responders.join(' '), each])).values()];

@@ -102,7 +102,7 @@ export function createCrlMethod({ store, clock, refusalOf, configured }: CrlMeth
     if (answer.status === 'unknown') return { status: 'unknown', why: answer.why };
     // Counts as use: what nobody uses is dropped one day.
     store.from(answer.by.source);
-    if (answer.status === 'revoked') return revokedBy(answer);
+    if (answer.status === 'revoked') return revokedBy(answer, question.at);
     const wanted = answer.delta === null ? deltasOf(subject, [answer.by]) : [];
     if (wanted.length > 0)
       return { status: 'unknown', why: `the delta CRL from ${wanted.flat().join(', ')} is not held` };
@@ -151,11 +151,13 @@ function goodBy({ by, delta, until }: CrlAnswer & { readonly status: 'good' }, a
   };
 }
 
-function revokedBy({ by, reason, revocationDate }: CrlAnswer & { readonly status: 'revoked' }): Finding {
+function revokedBy(answer: CrlAnswer & { readonly status: 'revoked' }, at: Instant): Finding {
+  const { by, reason, revocationDate } = answer;
+  const { thisUpdate, nextUpdate } = by.crl;
   return {
     status: 'revoked',
     ...provenance(by),
-    detail: `revoked on ${isoText(revocationDate)} (${crlReasonName(reason)}), by the CRL of ${issuerOf(by)}${numberOf(by)} from ${by.source}`,
+    detail: `revoked on ${isoText(revocationDate)} (${crlReasonName(reason)}), by the CRL of ${issuerOf(by)}${numberOf(by)} from ${by.source}, ${ageText(thisUpdate, nextUpdate, at)}`,
   };
 }
 

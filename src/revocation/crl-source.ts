@@ -40,6 +40,8 @@ export interface Flight {
   readonly answer: Promise<Refreshed>;
   /** How far it goes: the disk alone, the source itself where the disk has nothing current, the source in any case. */
   readonly effort: 'disk' | 'needed' | 'forced';
+  /** Monotonic milliseconds at its beginning. */
+  readonly since: number;
 }
 
 export function createSource(url: string, asker: Asker, usedAt: number): CrlSource {

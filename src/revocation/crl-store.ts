@@ -147,7 +147,9 @@ export function createCrlStore(settings: CrlStoreSettings): MeasuredCrlStore {
         return failed('timeout', `not asked within ${Math.ceil(timeout)} ms, because too many other sources are`);
       }
       const flight = joined ?? launch(source, asker, force ? 'forced' : 'needed');
-      const refreshed = await within(flight.answer, deadline - clock.monotonic());
+      // Who comes later does not wait longer for the same silence: it has been waited for.
+      const end = Math.min(deadline, flight.since + timeout);
+      const refreshed = await within(flight.answer, end - clock.monotonic());
       if (refreshed === null)
         return failed('timeout', `no list within ${Math.ceil(timeout)} ms; it is waited for in the background`);
       if (joined === null || isEnough(joined, refreshed, force, source, asker)) return refreshed;
@@ -201,7 +203,7 @@ export function createCrlStore(settings: CrlStoreSettings): MeasuredCrlStore {
         flights.delete(answer);
         return settle(source, asker, outcome, effort);
       });
-    const flight = { answer, effort };
+    const flight = { answer, effort, since: clock.monotonic() };
     source.flight = flight;
     flights.set(answer, placeOf(source.url));
     return flight;

@@ -5,6 +5,7 @@
 import { constants } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
 import { codeOf, reasonOf } from '../base/failure.ts';
+import { readCrl } from '../x509/pem.ts';
 import { RetrievalError, type Fetched, type Retrieval } from './retrieval.ts';
 import type { FetchOptions } from './revocation-contract.ts';
 import { createSharedBytes } from './shared-bytes.ts';
@@ -24,7 +25,7 @@ export async function fetchFile(
   try {
     const etag = await stateOf(file, path);
     if (validators?.etag === etag) return { kind: 'notModified' };
-    const bytes = await contentOf(file, path, maximumBytes, signal);
+    const bytes = withoutPem(await contentOf(file, path, maximumBytes, signal));
     if ((await stateOf(file, path)) !== etag) throw new RetrievalError('cutOff', `${path} changed while it was read`);
     return { kind: 'fetched', bytes, from: path, validators: { etag, lastModified: null }, maximumAge: null };
   } finally {
@@ -42,6 +43,15 @@ async function contentOf(file: FileHandle, path: string, maximum: number, signal
     if (!bytes.add(chunk.subarray(0, bytesRead)))
       throw new RetrievalError('tooLarge', `${path} has more than ${maximum} octets`);
   }
+}
+
+/** `openssl ca -gencrl` writes PEM, and people name that file. What is neither is for the parser to refuse. */
+function withoutPem(bytes: Buffer): Buffer {
+  const read = readCrl(bytes);
+  if (read.kind === 'malformed' || read.der === bytes) return bytes;
+  const shared = createSharedBytes(read.der.length);
+  shared.add(read.der);
+  return shared.finish();
 }
 
 /** Stands for an ETag: another file, or another content, has another. */
