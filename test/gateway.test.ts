@@ -1060,7 +1060,11 @@ void t.test('recheck: whoever asks while a round is under way gets one that begi
     },
   };
   const setup = { settings: { limits: { recheck: 60_000 } } } as unknown as Setup;
-  const recheck = startRecheck(front, () => setup, () => {});
+  const recheck = startRecheck(
+    front,
+    () => setup,
+    () => {},
+  );
   t.teardown(() => recheck.stop());
   const first = recheck.run();
   const second = recheck.run();
