@@ -3,7 +3,7 @@
  * whose lists are written by hand.
  */
 import { createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
-import { mkdtempSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
@@ -227,8 +227,20 @@ export function numbersOf({ store }: Pick<StoreWorld, 'store'>, authority: ListA
   return store.issuedBy(authority.nameKey).map(({ crl }) => Number(crl.crlNumber));
 }
 
+let scratch: string | null = null;
+let folders = 0;
+
+/** A folder that is not there yet; gone when the process ends. */
 export function scratchFolder(): string {
-  return join(mkdtempSync(join(tmpdir(), 'dsmapper-crl-')), 'cache');
+  if (scratch === null) {
+    const root = mkdtempSync(join(tmpdir(), 'dsmapper-crl-'));
+    process.on('exit', () => rmSync(root, { recursive: true, force: true }));
+    scratch = root;
+  }
+  folders += 1;
+  const folder = join(scratch, String(folders));
+  mkdirSync(folder);
+  return join(folder, 'cache');
 }
 
 /** Looks again every two milliseconds until it holds. @throws Error after 30 seconds */
