@@ -391,14 +391,18 @@ revocation: { crls: ${JSON.stringify(crls)}${more} }
   });
 
   await t.test('what came in place of a list is said', async (t) => {
-    for (const [name, content, text] of [
-      ['page', '<html>sign in</html>', /, with which HTML begins at octet 0$/m],
-      ['pem', pemText(listOf(root, { ...dates }), 'X509 CRL'), /, with which PEM begins, not DER at octet 0$/m],
-    ] as const) {
-      const { stdout, code } = await dsmapper(t, 'check', '-c', await config([`file:${await file(name, content)}`]));
-      t.equal(code, 1);
-      t.match(stdout, text, name);
-    }
+    const pem = pemText(listOf(root, { ...dates }), 'X509 CRL');
+    const contact = async (name: string, content: string) =>
+      dsmapper(t, 'check', '-c', await config([`file:${await file(name, content)}`]));
+    const page = await contact('page', '<html>sign in</html>');
+    t.equal(page.code, 1);
+    t.match(page.stdout, /, with which HTML begins at octet 0$/m);
+    const two = await contact('two', pem + pem);
+    t.equal(two.code, 1, 'one file, one list');
+    t.match(two.stdout, /, with which PEM begins, not DER at octet 0$/m);
+    const one = await contact('pem', pem);
+    t.equal(one.code, 0, one.stdout);
+    t.match(one.stdout, /^ok {3}CRL file:.*pem: /m, 'as openssl writes it');
   });
 
   await t.test('a responder that is silent is named once', async (t) => {
