@@ -201,6 +201,17 @@ await t.test('unknown is refused, with every reason', async (t) => {
   );
 });
 
+await t.test('of several that are unknown all are named, the nearest to the anchor first', async (t) => {
+  const answer = await ask({ crl: scripted('crl', [unknown, unknown]) }).answer;
+  const told = answer.kind === 'refused' ? answer.verdict.detail : '';
+  t.match(
+    told,
+    /^certificate 1 \(CN=Issuing CA,.*crl source of 1 is down; certificate 0 \(CN=alice,.*crl source of 0 is down$/,
+  );
+  const both = await ask({ crl: scripted('crl', [unknown, revoked]) }).answer;
+  t.notMatch(both.kind === 'refused' && both.verdict.detail, /certificate 0/, 'who is refused for less is not');
+});
+
 await t.test('what is missing is fetched before the answer', async (t) => {
   const crl = scripted('crl', [unknown, unknown], [good, good]);
   t.equal(await outcome({ crl }), 'good');

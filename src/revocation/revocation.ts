@@ -108,7 +108,7 @@ export function createRevocation({ clock, crl, ocsp, version, onChecked }: Revoc
     if (refused !== undefined && refused.code !== null)
       return {
         kind: 'refused',
-        verdict: verdict(refused.code, sentenceOf(refused.evidence)),
+        verdict: verdict(refused.code, sentencesOf(results, refused.code)),
         evidence,
         certificate: refused.subject.certificate,
       };
@@ -280,6 +280,12 @@ function evidenceOf(
 
 function from({ source, thisUpdate, nextUpdate, fetchedAt }: Finding & { status: 'good' | 'revoked' }) {
   return { source, thisUpdate, nextUpdate, fetchedAt };
+}
+
+/** Of all that are refused for this, the nearest to the anchor first. */
+function sentencesOf(results: readonly Result[], because: VerdictCode): string {
+  const same = results.filter(({ code }) => code === because).toReversed();
+  return same.map(({ evidence }) => sentenceOf(evidence)).join('; ');
 }
 
 function sentenceOf({ depth, subject, thumbprint, detail }: Evidence): string {
