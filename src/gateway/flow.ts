@@ -87,7 +87,8 @@ async function askLate(rule: Rule, exchange: Exchange, setup: Setup): Promise<Pr
 /** Whether what was shown is enough to go on with. */
 export function demand(presented: Presented, steps: Steps): Presented | Verdict {
   const { rule, shown } = presented;
-  const text = shown === null ? 'no certificate' : `${shown.chain.length} certificates, ${shown.how}`;
+  const count = shown?.chain.length ?? 0;
+  const text = shown === null ? 'no certificate' : `${count} certificate${count === 1 ? '' : 's'}, ${shown.how}`;
   if (shown !== null || rule.location.access.clientCertificate !== 'require') {
     steps.note('presented', shown === null ? 'none' : 'certificate', `${text} on binding ${rule.binding.name}`);
     return presented;
