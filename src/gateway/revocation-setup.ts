@@ -32,7 +32,6 @@ export interface RevocationSetup {
   readonly engine: Revocation;
   /** Null unless the configuration wants issuers fetched. */
   readonly issuers: IssuerFetch | null;
-  readonly fetcher: Fetcher;
   /** Takes over what is on disk and reads the lists that the configuration names; waits `timeout` for those that are far away. */
   start(timeout: Millis): Promise<void>;
   /** Every source that was ever asked. */
@@ -121,7 +120,6 @@ export function createRevocationSetup(settings: Settings, facilities: Revocation
   return {
     engine,
     issuers: aia ? createIssuerFetch({ fetcher, clock }) : null,
-    fetcher,
     async start(timeout) {
       if (!isWanted(settings)) return;
       await crls.restore(signers, rules);

@@ -3,6 +3,7 @@
  * rules they are taken up. What single certificates name comes with them.
  */
 import type { Millis } from '../base/brand.ts';
+import { maySignCrls } from '../revocation/crl-signers.ts';
 import { policyFor } from '../revocation/issuer-policy.ts';
 import type { CrlSigners, Fetcher, OcspQuestion } from '../revocation/revocation-contract.ts';
 import { createIssuerIndex } from '../trust/issuer-index.ts';
@@ -54,7 +55,7 @@ export function signersOf({ trust }: Settings): CrlSigners {
     const named = indexes.flatMap((index) =>
       index.issuersOf({ issuer, extensions: { authorityKeyIdentifier } }).flat(),
     );
-    const allowed = named.filter(({ extensions }) => extensions.keyUsage?.cRLSign !== false);
+    const allowed = named.filter(maySignCrls);
     return [...new Map(allowed.map(({ publicKey }) => [publicKey.digest, publicKey])).values()];
   };
 }

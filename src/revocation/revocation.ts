@@ -11,11 +11,11 @@
 import type { Instant, Millis } from '../base/brand.ts';
 import type { Clock } from '../base/clock.ts';
 import { verdict, type VerdictCode } from '../base/verdict.ts';
+import { settlesWithin } from '../directory/patience.ts';
 import type { TrustedPath } from '../trust/judgement.ts';
 import { rfc4514Text } from '../x509/name.ts';
 import { policyFor } from './issuer-policy.ts';
 import type { Finding, Method, Subject } from './method.ts';
-import { withinHalf } from './patience.ts';
 import type { Evidence, RevocationAnswer, RevocationQuestion, RevocationSettings } from './revocation-contract.ts';
 
 export interface Revocation {
@@ -75,7 +75,7 @@ export function createRevocation({ clock, crl, ocsp, version, onChecked }: Revoc
         const fetched = method.fetch(subject, question, remaining()).then((reasons) => void failures.push(...reasons));
         asked.push(fetched);
         // A source that is silent must not use up the time of the others.
-        await withinHalf(fetched, remaining());
+        await settlesWithin(fetched, remaining() / 2);
         if (consult(subject, now(), methods).finding.status !== 'unknown') return failures;
       }
       await Promise.all(asked);
