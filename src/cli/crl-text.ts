@@ -5,7 +5,7 @@
 import type { Instant } from '../base/brand.ts';
 import { hexOf, sameBytes } from '../base/bytes.ts';
 import { isoText } from '../base/clock.ts';
-import { crlReasonName } from '../revocation/crl-reason.ts';
+import { crlReasonName } from '../x509/crl-reason.ts';
 import { serialText, type Certificate } from '../x509/certificate.ts';
 import type { Crl, CrlEntry, DistributionPoint, IssuingDistributionPoint } from '../x509/crl-contract.ts';
 import { sameName } from '../x509/name-comparison.ts';

@@ -9,7 +9,7 @@ import { revocation } from '../config/revocation-schema.ts';
 import { trust } from '../config/schema.ts';
 import { readSourceUrl } from '../config/source-hosts.ts';
 import type { Settings } from '../gateway/settings.ts';
-import { crlReasonName } from '../revocation/crl-reason.ts';
+import { crlReasonName } from '../x509/crl-reason.ts';
 import { policyFor } from '../revocation/issuer-policy.ts';
 import { ocspStanding } from '../revocation/ocsp-answer.ts';
 import { askResponder, type OcspExchange, type OcspReply } from '../revocation/ocsp-exchange.ts';

@@ -5,20 +5,11 @@
 import { readFile, rename, writeFile } from 'node:fs/promises';
 import { Failure, codeOf } from '../base/failure.ts';
 import type { Instant } from '../base/brand.ts';
-import type { CrlReason } from '../x509/crl-contract.ts';
+import { crlReasons } from '../x509/crl-reason.ts';
 
-/** CRLReason of RFC 5280 section 5.3.1 by name. */
-export const revocationReasons = {
-  unspecified: 0,
-  keyCompromise: 1,
-  cACompromise: 2,
-  affiliationChanged: 3,
-  superseded: 4,
-  cessationOfOperation: 5,
-  certificateHold: 6,
-  privilegeWithdrawn: 9,
-  aACompromise: 10,
-} as const satisfies Readonly<Record<string, CrlReason>>;
+const { removeFromCRL: _, ...reasons } = crlReasons;
+/** Those for which somebody is revoked. */
+export const revocationReasons = reasons;
 
 export type RevocationReason = keyof typeof revocationReasons;
 

@@ -13,7 +13,7 @@ import type { DistributionPoint } from '../x509/crl-contract.ts';
 import { nameKey } from '../x509/name-comparison.ts';
 import { rfc4514Text } from '../x509/name.ts';
 import { ageText } from './age-text.ts';
-import { crlReasonName } from './crl-reason.ts';
+import { crlReasonName } from '../x509/crl-reason.ts';
 import { signersFor } from './crl-signers.ts';
 import { crlStatus } from './crl-status.ts';
 import type { Finding, Method, Subject } from './method.ts';

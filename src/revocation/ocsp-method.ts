@@ -6,7 +6,7 @@ import type { Millis } from '../base/brand.ts';
 import { isoText, type Clock } from '../base/clock.ts';
 import type { Certificate } from '../x509/certificate.ts';
 import { ageText } from './age-text.ts';
-import { crlReasonName } from './crl-reason.ts';
+import { crlReasonName } from '../x509/crl-reason.ts';
 import type { Finding, Method, Subject } from './method.ts';
 import { ocspStanding } from './ocsp-answer.ts';
 import type { OcspStore, RevocationQuestion, StoredOcsp } from './revocation-contract.ts';
