@@ -41,19 +41,6 @@ export interface OcspDemands {
   readonly staleFor?: Millis;
 }
 
-/** Both steps for a response that has just come. */
-export function judgeOcsp(
-  response: OcspResponse,
-  matter: OcspMatter,
-  demands: Omit<OcspDemands, 'signers'>,
-): OcspStanding {
-  const authenticated = authenticateOcsp(response, matter);
-  if (authenticated.kind === 'authentic')
-    return ocspStanding(authenticated.answer, { ...demands, signers: matter.signers });
-  const { code, why } = authenticated;
-  return unknown(code, why);
-}
-
 export function authenticateOcsp({ der, status, basic }: OcspResponse, matter: OcspMatter): AuthenticatedOcsp {
   const refused = (code: OcspRefusal, why: string) => ({ kind: 'refused', ...unknown(code, why) }) as const;
   if (basic === null) return refused('responderError', `the responder answered ${status}`);

@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import type { Instant, Millis } from '../../src/base/brand.ts';
-import { judgeOcsp } from '../../src/revocation/ocsp-answer.ts';
+import { judgeOcsp } from '../support/ocsp-judge.ts';
 import { encodeOcspRequest } from '../../src/x509/ocsp-request.ts';
 import { parseOcspResponse } from '../../src/x509/ocsp-response.ts';
 import { certificateOf, runCorpus, testWithCorpus, type Judged } from './corpus.ts';

@@ -6,7 +6,7 @@ import { randomInt } from 'node:crypto';
 import t from 'tap';
 import type { Instant, Millis } from '../../src/base/brand.ts';
 import { createAuthority } from '../../src/lab/authority.ts';
-import { judgeOcsp } from '../../src/revocation/ocsp-answer.ts';
+import { judgeOcsp } from '../support/ocsp-judge.ts';
 import { parseOcspResponse } from '../../src/x509/ocsp-response.ts';
 import { certificateOf } from '../support/chains.ts';
 import { extension, octets } from '../support/der-shapes.ts';
