@@ -259,6 +259,9 @@ await t.test('disabled: nobody is looked at', async (t) => {
   const crl = scripted('crl', [revoked, revoked]);
   t.equal(await outcome({ crl, settings: { mode: 'disabled' } }), 'good');
   t.strictSame(await evidenceOf({ crl, settings: { mode: 'disabled' } }), []);
+  const steps = recordSteps(() => 0);
+  await ask({ crl, settings: { mode: 'disabled' }, steps }).answer;
+  t.match(steps.list, [{ outcome: 'revocation notChecked', detail: 'revocation is disabled for this binding' }]);
 });
 
 await t.test('the leaf alone, where that is set', async (t) => {

@@ -12,7 +12,6 @@ import { hash } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import type { Digest, Instant } from '../base/brand.ts';
 import { digestOf } from '../base/bytes.ts';
-import { isoText } from '../base/clock.ts';
 import type { Steps } from '../base/steps.ts';
 import type { Verdict } from '../base/verdict.ts';
 import { verdict } from '../base/verdict.ts';
@@ -118,7 +117,7 @@ function judgeAnew(
     else steps.note('judge', 'ignored', `certificate ${depth} of the presented chain does not parse: ${parsed.reason}`);
   }
   const judgement = judgeChain({ presented, store: trust.store, settings: trust.judge, at: now, steps, excluded });
-  if (steps.recording) noteResult(judgement, steps);
+  if (judgement.kind === 'refused') steps.note('judge', judgement.verdict.code, judgement.verdict.detail);
   return { judgement, presented, ...windowOf(judgement, presented, now) };
 }
 
@@ -146,14 +145,4 @@ function malformedLeaf(reason: string, steps: Steps): Entry {
     from: -Infinity,
     until: Infinity,
   };
-}
-
-function noteResult(judgement: Judgement, steps: Steps): void {
-  if (judgement.kind === 'refused') {
-    steps.note('judge', judgement.verdict.code, judgement.verdict.detail);
-    return;
-  }
-  const { certificates, validFrom, validUntil } = judgement.path;
-  const text = `chain of ${certificates.length} is good from ${isoText(validFrom)} to ${isoText(validUntil)}`;
-  steps.note('judge', 'trusted', text);
 }

@@ -102,6 +102,8 @@ export function createRevocation({ clock, crl, ocsp, version, onChecked }: Revoc
     for (const { method, status } of evidence) onChecked(method, status);
     if (question.steps.recording)
       for (const each of evidence) question.steps.note('judge', `revocation ${each.status}`, sentenceOf(each));
+    if (question.settings.mode === 'disabled')
+      question.steps.note('judge', 'revocation notChecked', 'revocation is disabled for this binding');
     // Nearest to the anchor first: who is revoked there says nothing about those below any more.
     const refused =
       results.findLast(({ code }) => code === 'certificateRevoked') ?? results.findLast(({ code }) => code !== null);
