@@ -98,7 +98,7 @@ void t.test('settings: the defaults of a small configuration', async (t) => {
     mapping: {
       strongCertificateBindingEnforcement: 2,
       useSubjectAltName: true,
-      requireNtAuth: true,
+      ntAuthMethods: { length: 10 },
       sidVeto: false,
       cache: { positive: 900_000, negative: 60_000, stale: 600_000, maximum: 200_000 },
     },
@@ -148,7 +148,7 @@ void t.test('settings: the defaults of a small configuration', async (t) => {
     maximumCrlBytes: 67_108_864,
     aia: false,
   });
-  t.match(settings.directory, {
+  t.match(settings.directory?.forests[0], {
     domains: [
       {
         name: 'lab.example.test',
@@ -178,7 +178,7 @@ void t.test(
       labOnly: true,
       outcomes: 'iis',
       verdictHeader: true,
-      mapping: { requireNtAuth: false, strongCertificateBindingEnforcement: 1, certificateBackdatingCompensation: 600 },
+      mapping: { ntAuthMethods: [], strongCertificateBindingEnforcement: 1, certificateBackdatingCompensation: 600 },
     });
     t.match(lab.trust.get('0.0.0.0:443')?.judge, { minimumRsaBits: 1024, allowSha1: true, allowCaAsClient: true });
   },
@@ -508,17 +508,21 @@ void t.test('locations: a rule holds for every spelling of its path, and a loose
     if (typeof path === 'string' || site === null) throw new Error(target);
     return site.location(path);
   };
-  t.same(ruleFor('/machines/x').accounts, ['computer']);
-  t.same(ruleFor('/MACHINES').accounts, ['computer'], 'case is no spelling');
+  t.same(ruleFor('/machines/x').authorize.accounts, ['computer']);
+  t.same(ruleFor('/MACHINES').authorize.accounts, ['computer'], 'case is no spelling');
   const other = ruleFor('/machines;v=1/x');
   t.match(
     other,
-    { accounts: [], maximumAge: 60_000, clientCertificateMapping: true },
+    { authorize: { accounts: [] }, maximumAge: 60_000, clientCertificateMapping: true },
     'in another spelling both rules hold',
   );
-  t.same(ruleFor('/machines/all').accounts, ['user', 'computer']);
-  t.same(ruleFor('/machines;v=1/all').accounts, [], 'a child of the looser one is no way around the stricter one');
-  t.match(ruleFor('/payroll;v=1'), { path: '/payroll', accounts: ['user'] });
+  t.same(ruleFor('/machines/all').authorize.accounts, ['user', 'computer']);
+  t.same(
+    ruleFor('/machines;v=1/all').authorize.accounts,
+    [],
+    'a child of the looser one is no way around the stricter one',
+  );
+  t.match(ruleFor('/payroll;v=1'), { path: '/payroll', authorize: { accounts: ['user'] } });
 });
 
 void t.test(
@@ -531,7 +535,7 @@ void t.test(
     );
     const { sites, warnings } = await settingsOf(text);
     t.match(sites[0]?.locations, [
-      { path: '/payroll', exact: false, accounts: ['computer'], maximumAge: 300_000 },
+      { path: '/payroll', exact: false, authorize: { accounts: ['computer'] }, maximumAge: 300_000 },
       { path: '/' },
     ]);
     t.equal(sites[0]?.locations.length, 2);
@@ -569,7 +573,7 @@ void t.test('locations: the stricter of two rules is the stricter in every deman
           rank[others.access.clientCertificate] >= rank[above.access.clientCertificate] &&
           rank[others.anonymous] >= rank[above.anonymous] &&
           Number(others.clientCertificateMapping) >= Number(above.clientCertificateMapping) &&
-          (!mapped || others.accounts.every((kind) => above.accounts.includes(kind))) &&
+          (!mapped || others.authorize.accounts.every((kind) => above.authorize.accounts.includes(kind))) &&
           (!mapped || (others.maximumAge ?? Infinity) <= (above.maximumAge ?? Infinity)))
       );
     }),
@@ -664,7 +668,7 @@ void t.test('secrets: a literal is never shown, wherever it stands and whatever 
 
 void t.test('secrets: from a file without its line break, from the environment as it is', async (t) => {
   const password = async (reference: string) =>
-    (await settingsOf(changed('env:LDAP_PASSWORD', reference))).directory?.domains[0]?.bind.password;
+    (await settingsOf(changed('env:LDAP_PASSWORD', reference))).directory?.forests[0]?.domains[0]?.bind.password;
   t.equal(await password('file:secrets/ldap'), 'correct horse');
   t.equal(await password('env:LDAP_PASSWORD'), 'correct horse');
 });
@@ -853,11 +857,15 @@ void t.test('template: the first configuration loads with the files it names', a
   t.match(settings, {
     bindings: [{ name: '0.0.0.0:443', clientCertificate: 'late', dsMapperUsage: true }],
     directory: {
-      domains: [
+      forests: [
         {
-          name: 'lab.example.test',
-          controllers: ['ldaps://dc1.lab.example.test:636', 'ldaps://dc2.lab.example.test:636'],
-          bind: { dn: 'CN=svc "map",DC=lab', password: 'correct horse' },
+          domains: [
+            {
+              name: 'lab.example.test',
+              controllers: ['ldaps://dc1.lab.example.test:636', 'ldaps://dc2.lab.example.test:636'],
+              bind: { dn: 'CN=svc "map",DC=lab', password: 'correct horse' },
+            },
+          ],
         },
       ],
     },
@@ -889,7 +897,7 @@ void t.test('template: the first configuration loads with the files it names', a
     hosts: ['www.example.test'],
     locations: [{ path: '/pay%20roll' }, { path: '/', anonymous: 'fallback' }],
   });
-  t.equal(full.directory?.certificateAuthorities.length, 1);
+  t.equal(full.directory?.forests[0]?.certificateAuthorities.length, 1);
 });
 
 void t.test('template: nothing from outside becomes YAML of its own', async (t) => {

@@ -12,13 +12,13 @@ import { backoffDelay } from '../src/directory/backoff.ts';
 import { createBindGate } from '../src/directory/bind-gate.ts';
 import type { DirectorySearch } from '../src/directory/connection.ts';
 import { Controller } from '../src/directory/controller.ts';
-import type { Assertion, Directory, Located, SearchRecord } from '../src/directory/directory.ts';
+import type { Assertion, Forest, Located, SearchRecord } from '../src/directory/directory.ts';
 import { dnOfDomain, domainOfDn, sameDn } from '../src/directory/dn.ts';
 import { parseEndpoint } from '../src/directory/endpoint.ts';
 import { normaliseEntry, textOf, valuesOf, type DirectoryEntry as ReadEntry } from '../src/directory/entry.ts';
 import { createFact, type Reading } from '../src/directory/fact.ts';
 import { anything, equalTo, filterText } from '../src/directory/filter.ts';
-import { createDirectory } from '../src/directory/forest.ts';
+import { createForest } from '../src/directory/forest.ts';
 import { createFramer } from '../src/directory/framing.ts';
 import { outlineOf } from '../src/directory/message-shape.ts';
 import { plainText } from '../src/directory/result-code.ts';
@@ -123,11 +123,11 @@ await t.test('settings that cannot work are refused before anything is connected
   };
   for (const [what, domains] of Object.entries(bad))
     t.throws(
-      () => createDirectory({ ...settingsFor([]), domains }, facilities),
+      () => createForest({ ...settingsFor([]), domains }, facilities),
       { code: 'directory-settings', exitCode: 2 },
       what,
     );
-  t.throws(() => createDirectory(settingsFor(['ldap://127.0.0.1']), facilities), { code: 'directory-url' });
+  t.throws(() => createForest(settingsFor(['ldap://127.0.0.1']), facilities), { code: 'directory-url' });
   t.end();
 });
 
@@ -1170,7 +1170,7 @@ await t.test('answers that are not whole', async (t) => {
 await t.test('facts of the forest', async (t) => {
   const digestOf = (der: Buffer): string => hash('sha256', der, 'hex');
   /** How many issuers; null when they are not known. */
-  const sizeOf = async (forest: Directory): Promise<number | null> => {
+  const sizeOf = async (forest: Forest): Promise<number | null> => {
     const known = await forest.ntAuth();
     return known.kind === 'read' ? known.issuers.size : null;
   };

@@ -370,6 +370,8 @@ await t.test('the verdict table', async (t) => {
     'ambiguous',
     'certificatePredatesAccount',
     'issuerNotInNtAuth',
+    'outsideLogonHours',
+    'passwordExpired',
     'sidMismatch',
     'weakMapping',
   ];
@@ -378,7 +380,15 @@ await t.test('the verdict table', async (t) => {
   );
   t.strictSame(
     differing.toSorted(),
-    [...mapperRefusals, 'directoryUnavailable', 'notAuthorised'].toSorted(),
+    [
+      ...mapperRefusals,
+      'directoryUnavailable',
+      'groupsUnknown',
+      'issuerNotAccepted',
+      'notAuthorised',
+      'policyRequired',
+      'strengthRequired',
+    ].toSorted(),
     'IIS differs where no token reached it, and nowhere else',
   );
   for (const code of differing) t.match(answerOf(code, 'iis'), { status: 401, subStatus: 2, win32: 5 }, code);
@@ -939,7 +949,7 @@ await t.test('the running gateway', { timeout: 240_000 }, async (t) => {
   });
 
   await t.test('readiness says why not', async (t) => {
-    const settings = { labOnly: false, mapping: { requireNtAuth: true } };
+    const settings = { labOnly: false, mapping: { ntAuthMethods: ['UPN'] } };
     const setupWith = (directory: unknown, more = {}) =>
       ({ settings: { ...settings, ...more }, directory }) as unknown as Setup;
     const directory = (states: readonly (readonly [domain: string, state: string])[], ntAuth = 'read') => ({
@@ -947,7 +957,7 @@ await t.test('the running gateway', { timeout: 240_000 }, async (t) => {
         Promise.resolve(
           states.map(([domain, state], index) => ({ domain, url: `ldaps://${index}`, state, reason: 'because' })),
         ),
-      ntAuth: () => Promise.resolve({ kind: ntAuth, reason: 'unread', issuers: new Set() }),
+      forests: [{ name: 'a', ntAuth: () => Promise.resolve({ kind: ntAuth, reason: 'unread', issuers: new Set() }) }],
     });
     t.strictSame(await readinessOf(setupWith(null)), { ready: true, reasons: [], labOnly: false });
     t.strictSame(await readinessOf(setupWith(null, { labOnly: true })), {
@@ -972,8 +982,8 @@ await t.test('the running gateway', { timeout: 240_000 }, async (t) => {
     t.equal(down.ready, false);
     t.strictSame(down.reasons, ['domain b: no controller answers (ldaps://1: because; ldaps://2: because)']);
     const unread = setupWith(directory([['a', 'up']], 'unknown'));
-    t.match(await readinessOf(unread), { ready: false, reasons: [/NTAuth is not known: unread/] });
-    const off = setupWith(directory([['a', 'up']], 'unknown'), { mapping: { requireNtAuth: false } });
+    t.match(await readinessOf(unread), { ready: false, reasons: [/NTAuth of a is not known: unread/] });
+    const off = setupWith(directory([['a', 'up']], 'unknown'), { mapping: { ntAuthMethods: [] } });
     t.equal((await readinessOf(off)).ready, true);
   });
 

@@ -280,7 +280,7 @@ await t.test('the immediate issuer must be in NTAuthCertificates, by its whole c
   scene.directory.ntAuthMood = 'silent';
   t.equal(outcome(await scene.map()), 'unknown directoryUnavailable', 'an unread store is not known');
   t.equal(await outcomeOf({ accounts: [alice] }), 'LAB\\alice by X509IssuerSerialNumber');
-  const off = setScene({ accounts: [alice], settings: { requireNtAuth: false } });
+  const off = setScene({ accounts: [alice], settings: { ntAuthMethods: [] } });
   off.directory.issuers = new Set();
   off.directory.ntAuthMood = 'silent';
   t.equal(outcome(await off.map()), 'LAB\\alice by X509IssuerSerialNumber', 'switched off');

@@ -140,10 +140,12 @@ function howOf(binding: BindingSettings): Presented['how'] {
 }
 
 const confirmations = {
+  nameBasedRule: 'strong by a name-based rule',
   sidExtension: 'confirmed by the SID extension',
   sidUri: 'confirmed by the SID in the subjectAltName',
   age: 'good by its age',
   notEnforced: 'not enforced',
+  rcmp: 'found by RCMP, which asks for no strength',
 } as const;
 
 function goodVerdict({ authorised }: Outgoing): Verdict {
@@ -218,7 +220,10 @@ export interface AccountMatch {
 export async function matchAccount(leaf: Certificate, name: string, setup: Setup): Promise<AccountMatch> {
   const nothing = (problem: string): AccountMatch => ({ name, problem, values: [] });
   if (setup.directory === null) return nothing('no directory is configured');
-  const domains = await setup.directory.domains();
+  // one forest for now: `matchAccount` is taught several together with the story of an account
+  const [forest] = setup.directory.forests;
+  if (forest === undefined) return nothing('no directory is configured');
+  const domains = await forest.domains();
   if (domains.kind === 'unknown') return nothing(domains.reason);
   const samAccountName = name.includes('@') ? null : (name.split('\\').at(-1) ?? name);
   const assertions: readonly Assertion[] =
@@ -227,7 +232,7 @@ export async function matchAccount(leaf: Certificate, name: string, setup: Setup
       : domains.domains.map(
           ({ dnsName }) => ({ attribute: 'sAMAccountName', value: samAccountName, domain: dnsName }) as const,
         );
-  const located = await setup.directory.locate(assertions, setup.settings.mapping.deadline);
+  const located = await forest.locate(assertions, setup.settings.mapping.deadline);
   if (located.kind === 'unknown') return nothing(located.reason);
   const [account, second] = located.accounts;
   if (account === undefined) return nothing('the directory has no such account');

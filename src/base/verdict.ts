@@ -57,10 +57,16 @@ export const verdictCodes = [
   'issuerNotInNtAuth',
   'mappingDisabled',
   'notMapped',
+  'outsideLogonHours',
+  'passwordExpired',
   'sidMismatch',
   'weakMapping',
   // authorising
+  'groupsUnknown',
+  'issuerNotAccepted',
   'notAuthorised',
+  'policyRequired',
+  'strengthRequired',
   // forwarding
   'upstreamFailed',
   'upstreamTimeout',

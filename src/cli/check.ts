@@ -6,6 +6,7 @@ import { systemClock } from '../base/clock.ts';
 import { Failure } from '../base/failure.ts';
 import { describeRules, rulesText } from '../config/describe.ts';
 import { createMetrics, silentGauges } from '../gateway/metrics.ts';
+import type { Forest } from '../directory/directory.ts';
 import type { Settings } from '../gateway/settings.ts';
 import type { Setup } from '../gateway/setup.ts';
 import { createSetup } from '../gateway/setup.ts';
@@ -74,14 +75,8 @@ async function contactAll(settings: Settings): Promise<readonly Contact[]> {
 
 async function contactDirectory({ directory, settings }: Setup): Promise<readonly Contact[]> {
   if (directory === null) return [];
-  const [domains, ntAuth] = await Promise.all([directory.domains(), directory.ntAuth()]);
   const controllers = await directory.health();
-  const names =
-    domains.kind === 'read'
-      ? domains.domains.map(({ dnsName, netbiosName }) => `${netbiosName} (${dnsName})`).join(', ')
-      : domains.reason;
-  const issuers = ntAuth.kind === 'read' ? `${ntAuth.issuers.size} issuers, read from ${ntAuth.server}` : ntAuth.reason;
-  const empty = ntAuth.kind === 'read' && ntAuth.issuers.size === 0 && settings.mapping.requireNtAuth;
+  const forests = await Promise.all(directory.forests.map((forest) => contactForest(forest, settings)));
   return [
     ...controllers.map(({ domain, url, state, reason }) => ({
       what: `controller ${url} of ${domain}`,
@@ -89,6 +84,19 @@ async function contactDirectory({ directory, settings }: Setup): Promise<readonl
       finding: false,
       detail: state === 'up' ? 'up' : reason,
     })),
+    ...forests.flat(),
+  ];
+}
+
+async function contactForest(forest: Forest, settings: Settings): Promise<readonly Contact[]> {
+  const [domains, ntAuth] = await Promise.all([forest.domains(), forest.ntAuth()]);
+  const names =
+    domains.kind === 'read'
+      ? domains.domains.map(({ dnsName, netbiosName }) => `${netbiosName} (${dnsName})`).join(', ')
+      : domains.reason;
+  const issuers = ntAuth.kind === 'read' ? `${ntAuth.issuers.size} issuers, read from ${ntAuth.server}` : ntAuth.reason;
+  const empty = ntAuth.kind === 'read' && ntAuth.issuers.size === 0 && settings.mapping.ntAuthMethods.length > 0;
+  return [
     { what: 'domains of the forest', answers: domains.kind === 'read', finding: false, detail: names },
     {
       what: 'NTAuth',

@@ -6,7 +6,7 @@ import type { Millis } from '../base/brand.ts';
 import { systemClock } from '../base/clock.ts';
 import { Failure } from '../base/failure.ts';
 import { readSourceUrl } from '../config/source-hosts.ts';
-import { createDirectory } from '../directory/forest.ts';
+import { createDirectory } from '../directory/forests.ts';
 import type { Settings } from '../gateway/settings.ts';
 import { createFetcher } from '../revocation/fetcher.ts';
 import type { Fetcher, FetchFailure } from '../revocation/revocation-contract.ts';

@@ -54,8 +54,8 @@ function urlsOf({ extensions }: Certificate, aia: boolean): readonly string[] {
 /** Lists on a controller are read as part of the directory. */
 function controllerHosts({ directory }: Settings): ReadonlySet<string> {
   const urls = [
-    ...(directory?.domains.flatMap(({ controllers }) => controllers) ?? []),
-    ...(directory?.globalCatalog ?? []),
+    ...(directory?.forests.flatMap(({ domains }) => domains.flatMap(({ controllers }) => controllers)) ?? []),
+    ...(directory?.forests.flatMap(({ globalCatalog }) => globalCatalog) ?? []),
   ];
   return new Set(urls.map((url) => new URL(url).hostname.toLowerCase()));
 }

@@ -159,7 +159,7 @@ function protocolsOf({ clientCertificate, disableTls12, disableTls13 }: BindingS
 }
 
 function locationRule(site: SiteSettings, location: LocationSettings): LocationRule {
-  const { access, path, anonymous, clientCertificateMapping, accounts, maximumAge, dialects, upstream } = location;
+  const { access, path, anonymous, clientCertificateMapping, authorize, maximumAge, dialects, upstream } = location;
   return {
     site: site.name,
     bindings: site.bindings,
@@ -170,7 +170,7 @@ function locationRule(site: SiteSettings, location: LocationSettings): LocationR
     clientCertificate: access.clientCertificate,
     anonymous,
     clientCertificateMapping,
-    accounts,
+    accounts: authorize.accounts,
     maximumAge,
     dialects,
     upstream: upstream.origin,

@@ -1,7 +1,7 @@
 /**
  * Where accounts are looked up: domains, their controllers, the account that reads them, and the CAs of the servers.
  */
-import type { DirectorySettings, DomainSettings } from '../directory/directory.ts';
+import type { ForestSettings, DomainSettings } from '../directory/directory.ts';
 import { pemText } from '../x509/pem.ts';
 import { readCertificates } from './certificates.ts';
 import type { Reading } from './reading.ts';
@@ -11,7 +11,7 @@ import type { Language } from './schema.ts';
 type Written = NonNullable<Language['directory']>;
 
 /** What is missing has been complained of; the values are then not to be used. */
-export async function readDirectory(written: Written, reading: Reading): Promise<DirectorySettings> {
+export async function readForest(written: Written, reading: Reading): Promise<ForestSettings> {
   const domains: DomainSettings[] = [];
   for (const [index, domain] of written.domains.entries()) {
     const path = ['directory', 'domains', index];
@@ -27,6 +27,7 @@ export async function readDirectory(written: Written, reading: Reading): Promise
   const ca = await readCertificates(written.ca, ['directory', 'ca'], reading);
   const { connectTimeout, searchTimeout, refresh, connections, maximumQueue } = written;
   return {
+    name: domains[0]?.name ?? '',
     domains,
     globalCatalog: unique(written.globalCatalog),
     certificateAuthorities: ca.map(({ certificate }) => pemText(certificate.der)),

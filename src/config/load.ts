@@ -11,7 +11,8 @@ import type { BindingSettings } from '../tls/binding.ts';
 import type { TrustStore } from '../trust/judgement.ts';
 import { checkLate, clientCertificateOf, readBindings, type BindingDraft } from './bindings.ts';
 import { complain } from './complaint.ts';
-import { readDirectory } from './directory-section.ts';
+import { defaultMappingSettings, mappingMethods } from '../mapping/mapper-contract.ts';
+import { readForest } from './directory-section.ts';
 import { issuerHints } from './issuer-hints.ts';
 import { readParts, type Parts } from './parts.ts';
 import { createReading, type ConfigurationFacilities, type Reading } from './reading.ts';
@@ -88,7 +89,8 @@ async function settingsOf(reading: Reading): Promise<Omit<Settings, 'warnings'> 
       (await readServerCertificate(certificate, draft.endpoint, [...draft.path, 'certificate'], reading));
     certificates.set(draft, shown ?? null);
   }
-  const directory = written.directory === undefined ? null : await readDirectory(written.directory, reading);
+  const directory =
+    written.directory === undefined ? null : { forests: [await readForest(written.directory, reading)] };
   return {
     source: reading.source.name,
     labOnly: written.labOnly,
@@ -216,10 +218,11 @@ function bindingSettings(
 
 function mappingSettings({ mapping, trust }: Parts): Settings['mapping'] {
   return {
+    ...defaultMappingSettings,
     strongCertificateBindingEnforcement: mapping.strongCertificateBindingEnforcement,
     certificateBackdatingCompensation: mapping.certificateBackdatingCompensation,
     useSubjectAltName: mapping.useSubjectAltName,
-    requireNtAuth: trust.ntAuth === 'directory',
+    ntAuthMethods: trust.ntAuth === 'directory' ? mappingMethods : [],
     sidVeto: mapping.sidVeto,
     deadline: mapping.deadline,
     cache: mapping.cache,

@@ -6,7 +6,7 @@
  */
 import type { Millis } from '../base/brand.ts';
 import type { UpstreamSettings } from '../forward/forward-contract.ts';
-import type { AnonymousRule, LocationSettings } from '../gateway/settings.ts';
+import type { AnonymousRule, AuthorizeRule, LocationSettings } from '../gateway/settings.ts';
 import { accessRule, type AccessFlag } from '../iis/access-flags.ts';
 import { locationSegments } from './location-path.ts';
 import { loosening, refusesAll, strictestOf } from './loosening.ts';
@@ -119,12 +119,24 @@ function isBelow(below: Pick<Node, 'segments'>, above: Node, least = 1): boolean
   );
 }
 
+/** Whoever was mapped passes. */
+const noRule: AuthorizeRule = {
+  accounts: [],
+  minimumStrength: 'weak',
+  issuancePolicies: [],
+  extendedKeyUsages: [],
+  issuers: [],
+  groups: [],
+  users: [],
+  reportOnly: false,
+};
+
 /** Attribute by attribute; `sslFlags` as a whole, as IIS does. */
 interface Inherited {
   readonly flags: readonly AccessFlag[];
   readonly anonymous: AnonymousRule;
   readonly mapping: boolean;
-  readonly accounts: LocationSettings['accounts'];
+  readonly accounts: AuthorizeRule['accounts'];
   readonly maximumAge: Millis | null;
   readonly dialects: LocationSettings['dialects'];
   readonly origin: string | null;
@@ -170,7 +182,8 @@ function settingsOf(
     access: accessRule(rule.flags),
     anonymous: rule.anonymous,
     clientCertificateMapping: rule.mapping && mappingSwitch,
-    accounts: rule.accounts,
+    authorize: { ...noRule, accounts: rule.accounts },
+    whoami: false,
     maximumAge: rule.maximumAge,
     dialects: rule.dialects,
     upstream: { origin, ...rule.upstreamLimits },

@@ -3,7 +3,7 @@
  * where the request goes and which headers it carries does not.
  */
 import type { Millis } from '../base/brand.ts';
-import type { AnonymousRule, LocationSettings } from '../gateway/settings.ts';
+import type { AnonymousRule, AuthorizeRule, LocationSettings } from '../gateway/settings.ts';
 import { accessRule } from '../iis/access-flags.ts';
 
 export interface Change {
@@ -24,8 +24,10 @@ export function loosening(above: LocationSettings, below: LocationSettings): Cha
     if (difference < 0) looser.push(what);
     if (difference > 0) stricter.push(what);
   }
-  if (maps(above) && below.accounts.some((kind) => !above.accounts.includes(kind))) looser.push('accounts');
-  if (maps(above) && above.accounts.some((kind) => !below.accounts.includes(kind))) stricter.push('accounts');
+  if (maps(above) && below.authorize.accounts.some((kind) => !above.authorize.accounts.includes(kind)))
+    looser.push('accounts');
+  if (maps(above) && above.authorize.accounts.some((kind) => !below.authorize.accounts.includes(kind)))
+    stricter.push('accounts');
   return { looser, stricter };
 }
 
@@ -39,7 +41,7 @@ export function strictestOf(above: LocationSettings, below: LocationSettings): L
     access: accessRule(flags),
     anonymous: anonymousRank[above.anonymous] > anonymousRank[below.anonymous] ? above.anonymous : below.anonymous,
     clientCertificateMapping: above.clientCertificateMapping || below.clientCertificateMapping,
-    accounts: accountsOf(above, below),
+    authorize: { ...below.authorize, accounts: accountsOf(above, below) },
     maximumAge: ages.length === 0 ? null : (Math.min(...ages) as Millis),
   };
 }
@@ -49,9 +51,11 @@ function maps({ anonymous, clientCertificateMapping }: LocationSettings): boolea
   return clientCertificateMapping && anonymous !== 'suppressesMapping';
 }
 
-function accountsOf(above: LocationSettings, below: LocationSettings): LocationSettings['accounts'] {
-  if (!maps(above)) return below.accounts;
-  return maps(below) ? below.accounts.filter((kind) => above.accounts.includes(kind)) : above.accounts;
+function accountsOf(above: LocationSettings, below: LocationSettings): AuthorizeRule['accounts'] {
+  if (!maps(above)) return below.authorize.accounts;
+  return maps(below)
+    ? below.authorize.accounts.filter((kind) => above.authorize.accounts.includes(kind))
+    : above.authorize.accounts;
 }
 
 /** Neither anonymous nor mapping: nobody gets in, whatever else is demanded. */

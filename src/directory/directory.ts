@@ -1,8 +1,8 @@
 /**
  * What the rest of the product may ask a directory. Certificates are unknown here: callers bring attribute values.
  */
-import type { Digest, Instant, Millis } from '../base/brand.ts';
-import type { Account } from '../base/identity.ts';
+import type { Digest, Dn, Instant, Millis, Sid } from '../base/brand.ts';
+import type { Account, AccountKind } from '../base/identity.ts';
 
 /** One equality assertion. `domain` limits a sAMAccountName to one domain (DNS name, lower case). */
 export type Assertion =
@@ -45,16 +45,24 @@ export interface DomainNames {
   readonly upnSuffixes: readonly string[];
 }
 
-export interface Directory {
+export interface Forest {
+  /** What it is called in messages and settings: as configured, else the DNS name of its first domain. */
+  readonly name: string;
   /** Never rejects. Answers within `deadline` milliseconds of the call. */
   locate(assertions: readonly Assertion[], deadline: Millis): Promise<Located>;
   /** From the last read; kept fresh in the background. Never rejects. */
   ntAuth(): Promise<NtAuth>;
-  /** The domains this directory serves, from configuration and CN=Partitions; `unknown` until first read. Never rejects. */
+  /** The domains this forest serves, from configuration and CN=Partitions; `unknown` until first read. Never rejects. */
   domains(): Promise<
     | { readonly kind: 'read'; readonly domains: readonly DomainNames[] }
     | { readonly kind: 'unknown'; readonly reason: string }
   >;
+}
+
+/** Every forest that accounts may come from. Each has its own NTAuth; a chain maps only into those that hold its issuer. */
+export interface Directory {
+  /** At least one. */
+  readonly forests: readonly Forest[];
   /** Whether every configured domain has a controller that answers, with reasons; for readiness and `check`. Never rejects. */
   health(): Promise<readonly ControllerHealth[]>;
   close(): Promise<void>;
@@ -85,6 +93,13 @@ export interface DomainSettings {
 }
 
 export interface DirectorySettings {
+  /** At least one; no domain is in two of them. */
+  readonly forests: readonly ForestSettings[];
+}
+
+export interface ForestSettings {
+  /** For messages; the DNS name of its first domain where nobody gave it another. */
+  readonly name: string;
   readonly domains: readonly DomainSettings[];
   /** `ldaps://host:3269`, bound as in the first domain; empty: each domain is searched at its own controllers. */
   readonly globalCatalog: readonly string[];
@@ -100,4 +115,91 @@ export interface DirectorySettings {
   readonly connections: number;
   /** Searches waiting per server beyond which a new one is answered `unknown` at once. */
   readonly maximumQueue: number;
+}
+
+/** A user or a group as somebody wrote it: `LAB\Payroll`, `payroll@lab.example.test`, or a SID. */
+export type PrincipalName =
+  | { readonly kind: 'sid'; readonly sid: Sid }
+  /** `domain` is a NetBIOS or DNS name, lower case. */
+  | { readonly kind: 'name'; readonly domain: string; readonly name: string };
+
+export interface Principal {
+  readonly sid: Sid;
+  /** `LAB\Payroll`. */
+  readonly name: string;
+  readonly dn: Dn;
+  readonly kind: AccountKind | 'group';
+}
+
+/** `absent`: every server that had to be asked answered, and there is none. */
+export type PrincipalAnswer =
+  | { readonly kind: 'found'; readonly principal: Principal }
+  | { readonly kind: 'absent'; readonly reason: string }
+  | { readonly kind: 'unknown'; readonly reason: string };
+
+/** Who somebody is, and what groups there are. Part of a forest. */
+export interface PrincipalReader {
+  /** Never rejects. Answers within `deadline` milliseconds of the call. */
+  principal(name: PrincipalName, deadline: Millis): Promise<PrincipalAnswer>;
+  /** Names (`LAB\Payroll`) of SIDs, read in batches; SIDs that have none are left out. Never rejects. */
+  namesOf(sids: readonly Sid[], deadline: Millis): Promise<ReadonlyMap<Sid, string>>;
+  /** All groups of an account, nested ones too, by tokenGroups at a controller of its own domain. Never rejects. */
+  groupsOf(account: Account, deadline: Millis): Promise<Groups>;
+}
+
+/** An attribute that is not there is `unknown`: it means that it may not be read, never that there are no groups. */
+export type Groups =
+  | { readonly kind: 'read'; readonly sids: ReadonlySet<Sid>; readonly readAt: Instant; readonly server: string }
+  | { readonly kind: 'unknown'; readonly reason: string };
+
+/** Reads accounts again that were read before. Part of a forest. */
+export interface AccountReader {
+  /**
+   * By objectGUID, in batches, each at a controller of its own domain; also where the account has been moved within it. `gone`: the domain
+   * answered and has no such object any more. Never rejects.
+   */
+  readAgain(accounts: readonly Account[], deadline: Millis): Promise<ReadonlyMap<Account, Again>>;
+}
+
+export type Again =
+  | { readonly kind: 'read'; readonly account: Account }
+  | { readonly kind: 'gone'; readonly reason: string }
+  | { readonly kind: 'unknown'; readonly reason: string };
+
+/** Something in the directory is not what it was. */
+export type DirectoryChange =
+  /** A user or computer was written to, made, or moved; all values by which it can be found now. */
+  | {
+      readonly kind: 'account';
+      readonly guid: string;
+      readonly sid: Sid;
+      readonly identifiers: readonly Assertion[];
+    }
+  /** A group was written to: its members may be others now. */
+  | { readonly kind: 'group'; readonly sid: Sid; readonly dn: Dn }
+  /** NTAuth or the names of domains and suffixes are others now. */
+  | { readonly kind: 'forest'; readonly what: 'ntAuth' | 'partitions' }
+  /** What happened since the last poll cannot be known: another controller, or one that was restored. */
+  | { readonly kind: 'unsure'; readonly reason: string };
+
+/** Tells of changes as they are found by polling. Part of a forest. */
+export interface ChangeSource {
+  onChanges(listener: (changes: readonly DirectoryChange[]) => void): void;
+}
+
+/** One account as an audit sees it. Part of a forest. */
+export interface ScannedAccount {
+  readonly account: Account;
+  /** All that is known of what stands in the way of reading it whole; empty when nothing does. */
+  readonly gaps: readonly string[];
+}
+
+export type ScanPiece =
+  | { readonly kind: 'accounts'; readonly domain: string; readonly accounts: readonly ScannedAccount[] }
+  /** The scan of a domain ended early: what came before is not all. */
+  | { readonly kind: 'failed'; readonly domain: string; readonly reason: string };
+
+export interface AccountScan {
+  /** Every user and computer with altSecurityIdentities, page by page (RFC 2696). Never rejects; ends early when `signal` aborts. */
+  scan(signal: AbortSignal): AsyncIterable<ScanPiece>;
 }

@@ -1,13 +1,21 @@
 /**
- * The directory as a whole: the configured domains of one forest, and its global catalogs where there are any. Decides which servers
- * belong together and what they share; who is asked for what is in `locate.ts`.
+ * One forest: its configured domains, and its global catalogs where there are any. Decides which servers belong together and what they
+ * share; who is asked for what is in `locate.ts`.
  */
 import type { Millis } from '../base/brand.ts';
 import type { Clock } from '../base/clock.ts';
 import { Failure, reasonOf } from '../base/failure.ts';
 import { createBindGate, type BindGate } from './bind-gate.ts';
 import { Controller, pipelined } from './controller.ts';
-import type { BindCredentials, Directory, DirectorySettings, DomainNames, Located, SearchRecord } from './directory.ts';
+import type {
+  BindCredentials,
+  ControllerHealth,
+  DomainNames,
+  Forest,
+  ForestSettings,
+  Located,
+  SearchRecord,
+} from './directory.ts';
 import { dnOfDomain } from './dn.ts';
 import { createDomain } from './domain.ts';
 import { parseEndpoint } from './endpoint.ts';
@@ -28,7 +36,9 @@ export interface DirectoryFacilities {
   readonly onSearch?: (record: SearchRecord) => void;
 }
 
-export interface Forest extends Directory, ObjectReader {
+export interface LiveForest extends Forest, ObjectReader {
+  health(): Promise<readonly ControllerHealth[]>;
+  close(): Promise<void>;
   /** Tries refused and failed servers again now: an operator has corrected the bind account or the network. */
   retry(): void;
 }
@@ -37,7 +47,7 @@ export interface Forest extends Directory, ObjectReader {
  * Begins to connect at once, in the background.
  * @throws Failure `directory-settings` or `directory-url` for settings that cannot work
  */
-export function createDirectory(settings: DirectorySettings, facilities: DirectoryFacilities): Forest {
+export function createForest(settings: ForestSettings, facilities: DirectoryFacilities): LiveForest {
   check(settings);
   const { clock } = facilities;
   const gates = new Map<string, BindGate>();
@@ -88,6 +98,7 @@ export function createDirectory(settings: DirectorySettings, facilities: Directo
   );
 
   return {
+    name: settings.name,
     locate: (assertions, deadline) =>
       withinDeadline({ domains, catalog }, assertions, deadline, () => clock.monotonic()),
     async ntAuth() {
@@ -130,7 +141,7 @@ type Examine = (rootDse: RootDse) => string | null;
 function createController(
   url: string,
   gate: BindGate,
-  settings: DirectorySettings,
+  settings: ForestSettings,
   { clock, random, onSearch = () => {} }: DirectoryFacilities,
   examine: Examine,
 ): Controller {
@@ -155,7 +166,7 @@ function createController(
   });
 }
 
-function objectServer(controller: Controller, gate: BindGate, settings: DirectorySettings): ObjectServer {
+function objectServer(controller: Controller, gate: BindGate, settings: ForestSettings): ObjectServer {
   const { url } = controller;
   const endpoint = parseEndpoint(url);
   const { certificateAuthorities, connectTimeout } = settings;
@@ -182,14 +193,14 @@ function gateOf(gates: Map<string, BindGate>, { dn, password }: BindCredentials)
 }
 
 /** One connection that hangs or dies must not stop everything. */
-function connectionsOf({ connections }: DirectorySettings): number {
+function connectionsOf({ connections }: ForestSettings): number {
   return Math.max(2, connections);
 }
 
 /** The caller's deadline holds whatever happens below; what is asked below ends a little earlier, to say why. */
 function withinDeadline(
   places: Places,
-  assertions: Parameters<Directory['locate']>[0],
+  assertions: Parameters<Forest['locate']>[0],
   deadline: Millis,
   monotonic: () => number,
 ): Promise<Located> {
@@ -210,7 +221,7 @@ function withinDeadline(
   return promise;
 }
 
-function check({ domains }: DirectorySettings): void {
+function check({ domains }: ForestSettings): void {
   const refuse = (message: string, hint: string): Failure =>
     new Failure(message, { code: 'directory-settings', hint, exitCode: 2 });
   if (domains.length === 0) throw refuse('no domain is configured', 'name at least one Active Directory domain');

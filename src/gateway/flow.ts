@@ -123,7 +123,7 @@ async function map(trusted: Trusted, way: Way, setup: Setup, now: Instant, steps
 function authorise(mapped: Mapped, steps: Steps): Authorised | Verdict {
   const { location } = mapped.trusted.presented.rule;
   const account = mapped.identity?.account;
-  if (account === undefined || location.accounts.includes(account.kind)) {
+  if (account === undefined || location.authorize.accounts.includes(account.kind)) {
     steps.note(
       'authorise',
       'allowed',
@@ -131,7 +131,7 @@ function authorise(mapped: Mapped, steps: Steps): Authorised | Verdict {
     );
     return { mapped };
   }
-  const detail = `${account.name} is a ${account.kind} account, location ${location.path} accepts ${location.accounts.join(', ')}`;
+  const detail = `${account.name} is a ${account.kind} account, location ${location.path} accepts ${location.authorize.accounts.join(', ')}`;
   const refused = verdict('notAuthorised', detail, account);
   steps.note('authorise', refused.code, refused.detail);
   return refused;

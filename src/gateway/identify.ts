@@ -30,7 +30,12 @@ export async function identify(
   }
   const [leaf] = path.certificates;
   if (leaf === undefined) return verdict('internalError', 'a trusted path without a leaf');
-  const subject = { leaf, issuer: path.issuer, trustDigest: trustOf(binding, setup).store.digest };
+  const subject = {
+    leaf,
+    issuer: path.issuer,
+    path: path.certificates,
+    trustDigest: trustOf(binding, setup).store.digest,
+  };
   const answer = setup.mapper.map(subject, now, { maximumAge: location.maximumAge, fresh: steps.recording, steps });
   const { result, cache } = answer instanceof Promise ? await answer : answer;
   way.answeredBy(cache);

@@ -20,7 +20,11 @@ export async function readinessOf(setup: Setup): Promise<Readiness> {
   const { labOnly, mapping } = setup.settings;
   const weak = labOnly ? ['labOnly: this configuration may weaken decisions; it is not for production'] : [];
   if (setup.directory === null) return { ready: true, reasons: weak, labOnly };
-  const [controllers, ntAuth] = await Promise.all([setup.directory.health(), setup.directory.ntAuth()]);
+  const { forests } = setup.directory;
+  const [controllers, ...ntAuths] = await Promise.all([
+    setup.directory.health(),
+    ...forests.map((forest) => forest.ntAuth()),
+  ]);
   const domains = new Set(controllers.map(({ domain }) => domain));
   const silent = [...domains].flatMap((domain) => {
     const its = controllers.filter((controller) => controller.domain === domain);
@@ -29,7 +33,11 @@ export async function readinessOf(setup: Setup): Promise<Readiness> {
       `domain ${domain}: no controller answers (${its.map(({ url, reason }) => `${url}: ${reason}`).join('; ')})`,
     ];
   });
-  const unread = mapping.requireNtAuth && ntAuth.kind === 'unknown' ? [`NTAuth is not known: ${ntAuth.reason}`] : [];
+  const unread = ntAuths.flatMap((ntAuth, index) =>
+    mapping.ntAuthMethods.length > 0 && ntAuth.kind === 'unknown'
+      ? [`NTAuth of ${forests[index]?.name} is not known: ${ntAuth.reason}`]
+      : [],
+  );
   const faults = [...silent, ...unread];
   return { ready: faults.length === 0, reasons: [...faults, ...weak], labOnly };
 }

@@ -4,7 +4,7 @@
  */
 import type { Millis } from '../base/brand.ts';
 import type { AccountKind } from '../base/identity.ts';
-import type { DirectorySettings } from '../directory/directory.ts';
+import type { DirectorySettings, PrincipalName } from '../directory/directory.ts';
 import type { DialectName, HeaderNames, UpstreamSettings } from '../forward/forward-contract.ts';
 import type { AccessRule } from '../iis/access-flags.ts';
 import type { Outcomes } from '../iis/verdict-table.ts';
@@ -12,8 +12,28 @@ import type { MappingSettings } from '../mapping/mapper-contract.ts';
 import type { OcspQuestion, RevocationSettings } from '../revocation/revocation-contract.ts';
 import type { BindingSettings, ConnectionLimits } from '../tls/binding.ts';
 import type { JudgeSettings, TrustStore } from '../trust/judgement.ts';
+import type { Certificate } from '../x509/certificate.ts';
 
 export type AnonymousRule = 'disabled' | 'fallback' | 'suppressesMapping';
+
+/** Which mapped accounts pass at a location. Everything that is set must hold; anonymous requests are not asked. */
+export interface AuthorizeRule {
+  /** Account kinds that may pass. */
+  readonly accounts: readonly AccountKind[];
+  /** `strong`: the mapping must be strong by KB5014754, by itself, by a rule or by the account's SID in the certificate. */
+  readonly minimumStrength: 'weak' | 'strong';
+  /** certificatePolicies for which the path must be valid, one of them (dotted decimal); empty: none is asked for. */
+  readonly issuancePolicies: readonly string[];
+  /** Extended key usages of the leaf that its path allows, all of them (dotted decimal); anyExtendedKeyUsage is not enough. */
+  readonly extendedKeyUsages: readonly string[];
+  /** One of them (by name and key) must stand above the leaf in its path; empty: any. */
+  readonly issuers: readonly Certificate[];
+  /** Who passes, members of groups or the users themselves; both empty: everybody. */
+  readonly groups: readonly PrincipalName[];
+  readonly users: readonly PrincipalName[];
+  /** Serve what this rule would refuse, and record it. */
+  readonly reportOnly: boolean;
+}
 
 /** The effective rule of one location, inheritance done. */
 export interface LocationSettings {
@@ -25,8 +45,9 @@ export interface LocationSettings {
   readonly anonymous: AnonymousRule;
   /** authentication.clientCertificateMapping of the location, and the server-level switch. */
   readonly clientCertificateMapping: boolean;
-  /** Account kinds that may pass. */
-  readonly accounts: readonly AccountKind[];
+  readonly authorize: AuthorizeRule;
+  /** Whether the gateway itself answers `/.dsmapper/whoami` below this location. */
+  readonly whoami: boolean;
   readonly maximumAge: Millis | null;
   readonly dialects: readonly DialectName[];
   readonly upstream: UpstreamSettings;

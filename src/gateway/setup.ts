@@ -3,7 +3,7 @@
  * began with to its end.
  */
 import type { Clock } from '../base/clock.ts';
-import { createDirectory } from '../directory/forest.ts';
+import { createDirectory } from '../directory/forests.ts';
 import type { Directory } from '../directory/directory.ts';
 import { createSanitizer, type Sanitizer } from '../forward/sanitize.ts';
 import { createUpstream, type Upstream } from '../forward/upstream.ts';

@@ -33,6 +33,11 @@ function denied(text: string): Row {
   return { ...row(403, 12, accessDenied, 'warn', text), iis: unmapped };
 }
 
+/** The account was found, and the location does not want it. */
+function unauthorised(text: string): Row {
+  return { ...row(403, 0, accessDenied, 'info', text), iis: unmapped };
+}
+
 const table: Readonly<Record<VerdictCode, Row>> = {
   anonymous: row(200, 0, 0, 'info', 'Served without an identity.'),
   authorised: row(200, 0, 0, 'info', 'The certificate is good, its account was found and may pass.'),
@@ -183,10 +188,19 @@ const table: Readonly<Record<VerdictCode, Row>> = {
     'Mapping is off for this binding and nothing else identifies the client.',
   ),
   notMapped: row(401, 2, accessDenied, 'info', 'No account belongs to this certificate.'),
+  outsideLogonHours: denied('The account of this certificate may not log on at this hour.'),
+  passwordExpired: denied('The password of the account of this certificate has expired.'),
   sidMismatch: denied('The certificate names another account than the one it maps to.'),
   weakMapping: denied('The certificate maps to an account only by a weak mapping.'),
 
-  notAuthorised: { ...row(403, 0, accessDenied, 'info', 'The account may not use this page.'), iis: unmapped },
+  groupsUnknown: {
+    ...row(503, 0, 0x8009_0311, 'error', 'The groups of the account cannot be found out at the moment; try again.'),
+    iis: unmapped,
+  },
+  issuerNotAccepted: unauthorised('This page accepts certificates of other issuers only.'),
+  notAuthorised: unauthorised('The account may not use this page.'),
+  policyRequired: unauthorised('This page asks for another kind of certificate, such as one on a smart card.'),
+  strengthRequired: unauthorised('This page asks for a strong mapping of the certificate to its account.'),
 
   upstreamFailed: row(502, 3, 12152, 'error', 'The server behind this gateway gave no valid answer.'),
   upstreamTimeout: row(504, 0, 12002, 'error', 'The server behind this gateway did not answer in time.'),

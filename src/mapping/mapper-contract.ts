@@ -1,7 +1,7 @@
 /**
  * What mapping takes and gives. HTTP and TLS are unknown here.
  */
-import type { Digest, Instant, Millis } from '../base/brand.ts';
+import type { Digest, Instant, Millis, Thumbprint } from '../base/brand.ts';
 import type { Account, AccountKind } from '../base/identity.ts';
 import type { Steps } from '../base/steps.ts';
 import type { Verdict } from '../base/verdict.ts';
@@ -9,17 +9,23 @@ import type { SearchRecord } from '../directory/directory.ts';
 import type { Certificate } from '../x509/certificate.ts';
 
 /** Microsoft's names (contract of `explain --json`). */
-export type MappingMethod =
-  | 'X509IssuerSubject'
-  | 'X509SubjectOnly'
-  | 'X509RFC822'
-  | 'X509IssuerSerialNumber'
-  | 'X509SKI'
-  | 'X509SHA1PublicKey'
-  | 'X509IssuerSid'
-  | 'X509IssuerOnly'
-  | 'UPN'
-  | 'DNS';
+export const mappingMethods = [
+  'X509IssuerSerialNumber',
+  'X509SKI',
+  'X509SHA1PublicKey',
+  'X509IssuerSid',
+  'UPN',
+  'DNS',
+  'X509IssuerSubject',
+  'X509SubjectOnly',
+  'X509RFC822',
+  'X509IssuerOnly',
+] as const;
+
+export type MappingMethod = (typeof mappingMethods)[number];
+
+/** Which mapper of Windows is imitated; what each sets is in `profiles.ts`. */
+export type MappingProfile = 'windows-2026' | 'windows-2022-compat' | 'schannel-legacy';
 
 export interface Candidate {
   readonly method: MappingMethod;
@@ -39,12 +45,60 @@ export interface MappingSettings {
   readonly certificateBackdatingCompensation: number;
   /** Whether UPN and DNS names of the subjectAltName may map at all. */
   readonly useSubjectAltName: boolean;
-  /** Whether the immediate issuer must be in NTAuthCertificates. False needs `labOnly`. */
-  readonly requireNtAuth: boolean;
+  /** Bits of CertificateMappingMethods (Schannel): 0x1 subject and issuer, 0x2 issuer, 0x4 UPN, 0x8 S4U2Self, 0x10 S4U2Self explicit. */
+  readonly certificateMappingMethods: number;
+  /** Methods for which the immediate issuer must be in NTAuthCertificates. Fewer than all needs `labOnly`. */
+  readonly ntAuthMethods: readonly MappingMethod[];
+  /** KDC policy "Allow name-based strong mappings for certificates", in the order of the configuration. */
+  readonly nameBasedRules: readonly NameBasedRule[];
+  /** Take the account of the first method that finds one, as the KDC does, where several accounts would be refused. Needs `labOnly`. */
+  readonly firstMatch: boolean;
+  /** Whether logonHours of the account are kept; they are taken as UTC. */
+  readonly logonHours: boolean;
+  /** Whether an account whose password has expired, or must be changed, is refused. */
+  readonly refuseExpiredPassword: boolean;
+  readonly openPoints: OpenPoints;
   /** Refuse when the certificate's SID is another account's although the mapping is strong (stricter than Windows). */
   readonly sidVeto: boolean;
   readonly deadline: Millis;
   readonly cache: MappingCacheSettings;
+}
+
+/** One line of StrongNameMatches (KB5014754): what makes a name-based mapping of a user count as strong. */
+export interface NameBasedRule {
+  /** SHA-1 of the certificate of the immediate issuer. */
+  readonly issuer: Thumbprint;
+  /** Dotted decimal; one of them in certificatePolicies is enough. */
+  readonly policies: readonly string[];
+  /** Domains, lower case, one of which must stand behind the `@` of the UPN; empty: UPNs are not made strong. */
+  readonly upnSuffixes: readonly string[];
+  readonly issuerSubject: boolean;
+}
+
+/** Where what Windows does is not known for certain: each a switch, off or as advised by default (docs/mapping.md). */
+export interface OpenPoints {
+  /** What `<SHA1-PUKEY>` is the hash of; `both` also looks for the hash of the key (BIT STRING contents and SubjectPublicKeyInfo). */
+  readonly sha1PublicKey: 'certificate' | 'both';
+  /** Whether a serial number that begins with a sign octet is looked for without it, with it, or both. */
+  readonly serialSignOctet: 'both' | 'dropped' | 'kept';
+  /** Also look for `X509: <RFC822>`, as MS-PKCA prints it. */
+  readonly rfc822Blank: boolean;
+  /** Also look for names with a backslash in the quoted spelling. */
+  readonly quotedBackslash: boolean;
+  /** Also look for names without any quoting. Needs `labOnly`: `CN="a,CN=b"` would then be two RDNs. */
+  readonly unquotedNames: boolean;
+  /** Take SHA-1 of the key for the identifier where a certificate has none. Needs `labOnly`. */
+  readonly computedSubjectKeyIdentifier: boolean;
+  /** Also look for `<RFC822>` with the e-mail address of the subject. */
+  readonly rfc822FromSubject: boolean;
+  /** Several UPNs in one certificate: refuse to choose, or take the first. `first` needs `labOnly`. */
+  readonly severalUpns: 'refuse' | 'first';
+  /** Whether a SID in a URI of the subjectAltName that is not the account's refuses, as one in the extension does. */
+  readonly sidUriMismatchRefuses: boolean;
+  /** Whether a UPN is a weak mapping under enforcement 1 (Windows) or none at all (Samba). */
+  readonly upnIsWeakMapping: boolean;
+  /** Whether computers are also found by `host/` and their DNS name among the servicePrincipalNames (the RCMP rule). */
+  readonly computerBySpn: boolean;
 }
 
 export interface MappingCacheSettings {
@@ -59,9 +113,27 @@ export interface MappingCacheSettings {
 export const defaultMappingSettings: MappingSettings = {
   strongCertificateBindingEnforcement: 2,
   certificateBackdatingCompensation: 600,
+  certificateMappingMethods: 0x18,
   useSubjectAltName: true,
-  requireNtAuth: true,
+  ntAuthMethods: mappingMethods,
+  nameBasedRules: [],
   sidVeto: false,
+  firstMatch: false,
+  logonHours: false,
+  refuseExpiredPassword: false,
+  openPoints: {
+    sha1PublicKey: 'certificate',
+    serialSignOctet: 'both',
+    rfc822Blank: false,
+    quotedBackslash: true,
+    unquotedNames: false,
+    computedSubjectKeyIdentifier: false,
+    rfc822FromSubject: false,
+    severalUpns: 'refuse',
+    sidUriMismatchRefuses: true,
+    upnIsWeakMapping: true,
+    computerBySpn: false,
+  },
   deadline: 5000 as Millis,
   cache: {
     positive: 900_000 as Millis,
@@ -76,6 +148,8 @@ export interface MappingSubject {
   readonly leaf: Certificate;
   /** The validated issuer of the leaf. */
   readonly issuer: Certificate;
+  /** The whole validated path, leaf first, anchor last. */
+  readonly path: readonly Certificate[];
   /** Digest of the trust store that validated it; part of the cache key. */
   readonly trustDigest: Digest;
 }
@@ -88,14 +162,45 @@ export interface MappedIdentity {
   /** Every method that points at this account. */
   readonly methods: readonly MappingMethod[];
   readonly strength: 'strong' | 'weak';
-  /** What made it strong enough: the method itself, the SID extension, the SAN URI, or the age check. */
-  readonly strengthBy: 'method' | 'sidExtension' | 'sidUri' | 'age' | 'notEnforced';
+  /**
+   * What made it strong enough: the method itself, a name-based rule, the SID extension, the SAN URI, the age check; or
+   * nothing, because enforcement is 0 (`notEnforced`) or a method of RCMP found it, which never asks (`rcmp`).
+   */
+  readonly strengthBy: 'method' | 'nameBasedRule' | 'sidExtension' | 'sidUri' | 'age' | 'notEnforced' | 'rcmp';
+}
+
+/**
+ * What the KDC would write to its System log (KB5014754): 39 no strong mapping, 40 the certificate is older than the account, 41 the SID is
+ * another account's. `warning`: it let the certificate pass.
+ */
+export interface KdcEvent {
+  readonly id: 39 | 40 | 41;
+  readonly level: 'warning' | 'error';
+  readonly account: Account;
+  readonly leaf: Certificate;
+  readonly issuer: Certificate;
+  /** SID that the certificate names, in its extension or a URI. */
+  readonly certificateSid: string | null;
+  /** Forms that matched, and every value that was looked for. */
+  readonly matched: readonly Candidate[];
+  readonly candidates: readonly Candidate[];
 }
 
 export type MappingResult =
-  | { readonly kind: 'mapped'; readonly identity: MappedIdentity; readonly searches: readonly SearchRecord[] }
+  | {
+      readonly kind: 'mapped';
+      readonly identity: MappedIdentity;
+      readonly searches: readonly SearchRecord[];
+      /** A warning that the KDC would log. */
+      readonly event?: KdcEvent;
+    }
   /** A fact about the directory: may be cached as a negative answer. */
-  | { readonly kind: 'refused'; readonly verdict: Verdict; readonly searches: readonly SearchRecord[] }
+  | {
+      readonly kind: 'refused';
+      readonly verdict: Verdict;
+      readonly searches: readonly SearchRecord[];
+      readonly event?: KdcEvent;
+    }
   /** Somebody did not answer: never cached, never "not mapped". */
   | { readonly kind: 'unknown'; readonly verdict: Verdict; readonly searches: readonly SearchRecord[] };
 

@@ -28,7 +28,9 @@ export async function resolve(subject: MappingSubject, now: Instant, means: Reso
   const candidates = candidatesOf(subject.leaf, settings);
   noteCandidates(steps, candidates);
 
-  const forest = await directory.domains();
+  const [asked] = directory.forests;
+  if (asked === undefined) return unknown(steps, 'no forest is configured', []);
+  const forest = await asked.domains();
   if (forest.kind === 'unknown') return unknown(steps, `the domains of the forest are not known: ${forest.reason}`, []);
   const plan = planLookups(
     candidates.filter(({ used }) => used),
@@ -38,11 +40,11 @@ export async function resolve(subject: MappingSubject, now: Instant, means: Reso
   for (const remark of plan.remarks) steps.note('map', 'remark', remark);
 
   const [located, ntAuth] = await Promise.all([
-    directory.locate(
+    asked.locate(
       plan.lookups.map(({ assertion }) => assertion),
       means.remaining(),
     ),
-    settings.requireNtAuth ? directory.ntAuth() : null,
+    settings.ntAuthMethods.length > 0 ? asked.ntAuth() : null,
   ]);
   const { searches } = located;
   noteSearches(steps, searches);

@@ -1,5 +1,5 @@
 /**
- * Directory servers that die, hang, refuse, lie half-way or come back, under the eyes of people who want to log on. Nobody waits
+ * Forest servers that die, hang, refuse, lie half-way or come back, under the eyes of people who want to log on. Nobody waits
  * longer than asked, nothing that is not known counts as an answer, and one bad server does not take the others along.
  */
 import type { Socket } from 'node:net';
@@ -7,7 +7,7 @@ import t from 'tap';
 import type { Millis } from '../../src/base/brand.ts';
 import { createBindGate } from '../../src/directory/bind-gate.ts';
 import { ConnectionPool } from '../../src/directory/connection-pool.ts';
-import type { Assertion, Directory, Located } from '../../src/directory/directory.ts';
+import type { Assertion, Forest, Located } from '../../src/directory/directory.ts';
 import { parseEndpoint } from '../../src/directory/endpoint.ts';
 import type { DirectoryServer } from '../../src/lab/directory-server.ts';
 import {
@@ -48,7 +48,7 @@ function reasonIn(located: Located): string {
 }
 
 /** Until the directory has both its connections: one carries four searches at a time, the fifth needs the other. */
-async function bothLive(server: DirectoryServer, forest: Directory): Promise<void> {
+async function bothLive(server: DirectoryServer, forest: Forest): Promise<void> {
   const start = server.searches;
   server.faults.hold = true;
   const held: Promise<Located>[] = [];

@@ -9,7 +9,7 @@ import { monitorEventLoopDelay } from 'node:perf_hooks';
 import type { Test } from 'tap';
 import type { Millis } from '../../src/base/brand.ts';
 import { systemClock } from '../../src/base/clock.ts';
-import { createDirectory, type Forest } from '../../src/directory/forest.ts';
+import { createForest, type LiveForest } from '../../src/directory/forest.ts';
 import { createAuthority } from '../../src/lab/authority.ts';
 import { createFetcher, type FetcherSettings } from '../../src/revocation/fetcher.ts';
 import type { Fetcher, FetchOptions, FetchOutcome } from '../../src/revocation/revocation-contract.ts';
@@ -53,9 +53,10 @@ function same(t: Test, outcome: FetchOutcome, bytes: Buffer, what: string): void
 async function openForest(
   t: Test,
   server: { readonly ldapsUrl: string; readonly bindDn: string; readonly password: string; readonly caPem: string },
-): Promise<Forest> {
+): Promise<LiveForest> {
   const bind = { dn: server.bindDn, password: server.password };
   const settings = {
+    name: place.domain,
     domains: [{ name: place.domain, controllers: [server.ldapsUrl], bind }],
     globalCatalog: [],
     certificateAuthorities: [server.caPem],
@@ -65,7 +66,7 @@ async function openForest(
     connections: 2,
     maximumQueue: 1000,
   };
-  const forest = createDirectory(settings, { clock: systemClock, random: () => 0 });
+  const forest = createForest(settings, { clock: systemClock, random: () => 0 });
   t.teardown(() => forest.close());
   await forest.health();
   return forest;

@@ -20,8 +20,8 @@ import {
 } from 'ldapts';
 import type { Millis } from '../../src/base/brand.ts';
 import { systemClock } from '../../src/base/clock.ts';
-import type { Assertion, Directory } from '../../src/directory/directory.ts';
-import { createDirectory } from '../../src/directory/forest.ts';
+import type { Assertion, Forest } from '../../src/directory/directory.ts';
+import { createForest } from '../../src/directory/forest.ts';
 import { createAuthority } from '../../src/lab/authority.ts';
 import { type DirectoryEntry, startDirectoryServer } from '../../src/lab/directory-server.ts';
 import { sidBytes, sidText } from '../../src/lab/directory-sid.ts';
@@ -320,7 +320,7 @@ await sambaTest('the embedded directory answers as Samba does', async (t) => {
     t.strictSame(
       [await count(real, 'X509:<S>CN=Alva'), await count(embedded, 'X509:<S>CN=Alva')],
       [0, 1],
-      'diacritics: Samba tells them apart, Active Directory and the embedded directory do not',
+      'diacritics: Samba tells them apart, Active Forest and the embedded directory do not',
     );
     t.strictSame(
       [await count(real, ' X509:<SKI>aa01'), await count(embedded, ' X509:<SKI>aa01')],
@@ -331,7 +331,7 @@ await sambaTest('the embedded directory answers as Samba does', async (t) => {
     t.strictSame(
       [await elsewhere(real), await elsewhere(embedded)],
       [32, 10],
-      'a name of another forest: Active Directory and the embedded directory refer to it',
+      'a name of another forest: Active Forest and the embedded directory refer to it',
     );
     const limited = async (client: Client) =>
       (await client.search(suffix, { filter: '(cn=crowd*)', sizeLimit: 5 })).searchEntries.length;
@@ -341,8 +341,9 @@ await sambaTest('the embedded directory answers as Samba does', async (t) => {
   await t.test('our client reads both alike', async (t) => {
     const directoryOf = (url: string, gc: string[], ca: string) => {
       const bind = { dn: samba.bindDn, password: samba.password };
-      const directory = createDirectory(
+      const directory = createForest(
         {
+          name: samba.domain,
           domains: [{ name: samba.domain, controllers: [url], bind }],
           globalCatalog: gc,
           certificateAuthorities: [ca],
@@ -364,7 +365,7 @@ await sambaTest('the embedded directory answers as Samba does', async (t) => {
     ] as const;
     const names = ['Samba', "Samba's global catalog", 'the embedded directory'];
 
-    const accounts = async (directory: Directory, assertion: Assertion) => {
+    const accounts = async (directory: Forest, assertion: Assertion) => {
       const located = await directory.locate([assertion], 20_000 as Millis);
       if (located.kind === 'unknown') return located.reason;
       const facts = located.accounts.map(({ readAt: _readAt, server: _server, ...facts }) => facts);
@@ -446,7 +447,7 @@ async function copyOf(client: Client, { suffix }: Samba): Promise<DirectoryEntry
 function filters(objects: readonly DirectoryEntry[]): fc.Arbitrary<Filter> {
   const values = (attribute: string) =>
     [...new Set(objects.flatMap(({ attributes }) => attributes[attribute] ?? []))].filter(
-      // What Samba and Active Directory fold differently is the subject of a test of its own.
+      // What Samba and Active Forest fold differently is the subject of a test of its own.
       (value) => typeof value !== 'string' || /^[!-~]+(?: [!-~]+)*$/.test(value),
     );
   const texts = [

@@ -3,11 +3,11 @@
  */
 import type { Instant, Millis } from '../../src/base/brand.ts';
 import { systemClock, type Clock } from '../../src/base/clock.ts';
-import type { DirectorySettings, SearchRecord } from '../../src/directory/directory.ts';
+import type { ForestSettings, SearchRecord } from '../../src/directory/directory.ts';
 import { parseEndpoint } from '../../src/directory/endpoint.ts';
 import { createBindGate, type BindGate } from '../../src/directory/bind-gate.ts';
 import type { Connection } from '../../src/directory/connection.ts';
-import { createDirectory, type DirectoryFacilities, type Forest } from '../../src/directory/forest.ts';
+import { createForest, type DirectoryFacilities, type LiveForest } from '../../src/directory/forest.ts';
 import type { FramingLimits } from '../../src/directory/framed-socket.ts';
 import { openConnection } from '../../src/directory/opening.ts';
 import { createAuthority } from '../../src/lab/authority.ts';
@@ -59,7 +59,7 @@ export const childCrossRef: DirectoryEntry = {
   },
 };
 
-export function twoDomains(lab: readonly string[], child: readonly string[]): DirectorySettings {
+export function twoDomains(lab: readonly string[], child: readonly string[]): ForestSettings {
   const domains = [
     { name: domain, controllers: lab, bind },
     { name: childPlace.domain, controllers: child, bind },
@@ -92,8 +92,9 @@ export async function startScript(t: LabTest, script: Script = {}): Promise<Scri
   return server;
 }
 
-export function settingsFor(controllers: readonly string[], more: Partial<DirectorySettings> = {}): DirectorySettings {
+export function settingsFor(controllers: readonly string[], more: Partial<ForestSettings> = {}): ForestSettings {
   return {
+    name: domain,
     domains: [{ name: domain, controllers, bind }],
     globalCatalog: [],
     certificateAuthorities: [authority.cert],
@@ -109,12 +110,12 @@ export function settingsFor(controllers: readonly string[], more: Partial<Direct
 /** A directory that is ended with the test; `records` are the searches that went over the wire. */
 export function openDirectory(
   t: LabTest,
-  settings: DirectorySettings,
+  settings: ForestSettings,
   facilities: Partial<DirectoryFacilities> = {},
-): Forest & { readonly records: readonly SearchRecord[] } {
+): LiveForest & { readonly records: readonly SearchRecord[] } {
   const records: SearchRecord[] = [];
   const onSearch = (record: SearchRecord): void => void records.push(record);
-  const forest = createDirectory(settings, { clock: systemClock, random: () => 0, onSearch, ...facilities });
+  const forest = createForest(settings, { clock: systemClock, random: () => 0, onSearch, ...facilities });
   t.teardown(() => forest.close());
   return Object.assign(forest, { records });
 }
@@ -122,9 +123,9 @@ export function openDirectory(
 /** The same, connected and with the facts of the forest read: every search from here on is the test's own. */
 export async function readyDirectory(
   t: LabTest,
-  settings: DirectorySettings,
+  settings: ForestSettings,
   facilities: Partial<DirectoryFacilities> = {},
-): Promise<Forest & { readonly records: readonly SearchRecord[] }> {
+): Promise<LiveForest & { readonly records: readonly SearchRecord[] }> {
   const forest = openDirectory(t, settings, facilities);
   await Promise.all([forest.health(), forest.ntAuth(), forest.domains()]);
   return forest;

@@ -4,10 +4,11 @@
  */
 import type { Digest, Dn, Instant, Sid } from '../../src/base/brand.ts';
 import type { Account } from '../../src/base/identity.ts';
-import type { Assertion, Directory, DomainNames, Located, NtAuth } from '../../src/directory/directory.ts';
+import type { Assertion, Directory, DomainNames, Forest, Located, NtAuth } from '../../src/directory/directory.ts';
 import { fold } from '../../src/lab/directory-folding.ts';
 
-export interface FakeDirectory extends Directory {
+/** One forest, and the directory that consists of it. */
+export interface FakeDirectory extends Directory, Forest {
   /** May be changed at any time. */
   accounts: readonly Account[];
   issuers: ReadonlySet<Digest>;
@@ -37,6 +38,10 @@ export function createFakeDirectory(facts: FakeDirectoryFacts): FakeDirectory {
   const domains = facts.domains ?? [labDomain];
   const held: (() => void)[] = [];
   const fake: FakeDirectory = {
+    name: domains[0]?.dnsName ?? 'fake',
+    get forests() {
+      return [fake];
+    },
     accounts: facts.accounts ?? [],
     issuers: new Set(facts.issuers),
     mood: 'well',

@@ -76,9 +76,11 @@ export const strictSettings: MappingSettings = {
 
 /** A leaf together with a certificate of its issuer, as judging a chain would hand them over. */
 export function subjectFor(leaf: Certificate, issuer: WrittenName): MappingSubject {
+  const authority = parsed(writeCertificate({ issuer, subject: issuer, subjectKeyIdentifier: '01' }));
   return {
     leaf,
-    issuer: parsed(writeCertificate({ issuer, subject: issuer, subjectKeyIdentifier: '01' })),
+    issuer: authority,
+    path: [leaf, authority],
     trustDigest: '00' as Digest,
   };
 }
