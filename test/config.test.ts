@@ -108,7 +108,7 @@ void t.test('settings: the defaults of a small configuration', async (t) => {
       recheck: 60_000,
       connections: { headersTimeout: 30_000 },
     },
-    log: { file: '-', omitNames: false },
+    log: { file: '-', omitNames: false, syslog: null },
     admin: { listen: null, socket: null },
     warnings: [],
   });
@@ -248,7 +248,7 @@ void t.test('settings: paths are relative to the configuration file', async (t) 
     },
   });
   t.ok(seen.includes('etc/dsmapper/trust/root.pem'));
-  t.same(settings.log, { file: 'etc/dsmapper/var/access.log', omitNames: true });
+  t.same(settings.log, { file: 'etc/dsmapper/var/access.log', omitNames: true, syslog: null });
   t.same(settings.admin, { listen: { address: '::1', port: 9090 }, socket: '/run/admin.sock' });
 });
 

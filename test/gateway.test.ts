@@ -589,7 +589,7 @@ await t.test('access log', async (t) => {
 
   await t.test('a file that cannot be opened says so', async (t) => {
     const file = t.testdir({ folder: {} });
-    const failing = openLog({ file: `${file}/folder`, omitNames: false });
+    const failing = openLog({ file: `${file}/folder`, omitNames: false, syslog: null });
     await t.rejects(failing, { name: 'Failure', code: 'log-file' });
   });
 });
@@ -1032,7 +1032,7 @@ await t.test('the running gateway', { timeout: 240_000 }, async (t) => {
     await quiet();
     t.strictSame(held(), before);
     t.ok(listeners() <= listening + 1);
-    const logged = { ...to.settings, log: { file: '-', omitNames: false } };
+    const logged = { ...to.settings, log: { file: '-', omitNames: false, syslog: null } };
     for (let count = 0; count < 12; count += 1) await (await startGateway(logged)).close();
     t.ok(listeners() <= listening + 1, 'not even on standard output');
   });

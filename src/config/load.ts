@@ -119,6 +119,7 @@ async function settingsOf(reading: Reading): Promise<Omit<Settings, 'warnings'> 
     log: {
       file: written.log.file === '-' ? '-' : resolvePath(written.log.file, reading),
       omitNames: written.log.omitNames,
+      syslog: null,
     },
   };
 }

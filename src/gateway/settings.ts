@@ -115,6 +115,21 @@ export interface LogSettings {
   readonly file: string;
   /** Leaves account names, UPNs and SIDs out of request lines. */
   readonly omitNames: boolean;
+  /** Where events (39, 40, 41 of the KDC) go besides; null: nowhere. */
+  readonly syslog: SyslogSettings | null;
+}
+
+/** A syslog server over TLS (RFC 5425); its certificate is always verified. */
+export interface SyslogSettings {
+  readonly server: { readonly host: string; readonly port: number };
+  /** PEM texts of CAs that the server's certificate must chain to; empty: Node's default roots. */
+  readonly certificateAuthorities: readonly string[];
+  /** What we show the server, PEM; null: nothing. */
+  readonly certificate: { readonly cert: string; readonly key: string } | null;
+  /** HOSTNAME of the messages (RFC 5424 section 6.2.4): 1 to 255 visible ASCII characters. */
+  readonly hostname: string;
+  /** 0 to 23 (RFC 5424 section 6.2.1); 10 is authpriv. */
+  readonly facility: number;
 }
 
 export interface Settings {
