@@ -354,6 +354,8 @@ await t.test('accounts', async (t) => {
       disabled: false,
       locked: false,
       expires: null,
+      logonHours: null,
+      passwordExpired: false,
       whenCreated: Date.UTC(2022, 7, 31, 9, 9, 41),
       altSecurityIdentities: ['X509:<SKI>aa', 'X509:<RFC822>ä@x'],
       servicePrincipalNames: [],

@@ -260,6 +260,8 @@ const alice: Account = {
   disabled: false,
   locked: false,
   expires: null,
+  logonHours: null,
+  passwordExpired: false,
   whenCreated: null,
   altSecurityIdentities: [],
   servicePrincipalNames: [],

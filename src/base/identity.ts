@@ -25,6 +25,13 @@ export interface Account {
   readonly locked: boolean;
   /** accountExpires; null means never. */
   readonly expires: Instant | null;
+  /**
+   * logonHours as 42 hex digits in stored order: 168 bits of one hour each from Sunday 00:00 on, the lowest bit of an octet first
+   * (MS-SAMR 2.2.6.5). Null means at any time.
+   */
+  readonly logonHours: string | null;
+  /** The password has expired or must be changed, by msDS-User-Account-Control-Computed. */
+  readonly passwordExpired: boolean;
   /** Null when the directory did not say: then the age check of enforcement 1 cannot pass. */
   readonly whenCreated: Instant | null;
   /** altSecurityIdentities exactly as stored. */

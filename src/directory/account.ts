@@ -90,6 +90,8 @@ export function parseAccount({ entry, server }: Found, domain: string, readAt: I
       disabled: (control & flags.disabled) !== 0,
       locked: (computed & flags.lockout) !== 0,
       expires: expires === 'never' ? null : expires,
+      logonHours: null,
+      passwordExpired: false,
       whenCreated: firstTime(valuesOf(entry, 'whenCreated')),
       altSecurityIdentities,
       servicePrincipalNames,

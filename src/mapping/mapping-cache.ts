@@ -124,6 +124,8 @@ function compact(account: Account): Account {
     disabled: account.disabled,
     locked: account.locked,
     expires: account.expires,
+    logonHours: account.logonHours === null ? null : copyOf(account.logonHours),
+    passwordExpired: account.passwordExpired,
     whenCreated: account.whenCreated,
     altSecurityIdentities: account.altSecurityIdentities,
     servicePrincipalNames: account.servicePrincipalNames,

@@ -125,6 +125,8 @@ export function fakeAccount(facts: AccountFacts): Account {
     userAccountControl: computer ? 0x1000 : 0x200,
     disabled: false,
     locked: false,
+    logonHours: null,
+    passwordExpired: false,
     altSecurityIdentities: [],
     servicePrincipalNames: [],
     dnsHostName: null,
