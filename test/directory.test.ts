@@ -112,7 +112,7 @@ await t.test('addresses: ldaps with a host and perhaps a port, nothing else', (t
 
 await t.test('settings that cannot work are refused before anything is connected', (t) => {
   const facilities = { clock: systemClock, random: () => 0 };
-  const good = { name: domain, controllers: ['ldaps://127.0.0.1:1'], bind };
+  const good = { name: domain, controllers: ['ldaps://127.0.0.1:1'], discovery: null, bind };
   const bad = {
     'no domain': [],
     'a name that is none': [{ ...good, name: 'Lab.Example' }],

@@ -1,6 +1,7 @@
 /**
  * Where accounts are looked up: domains, their controllers, the account that reads them, and the CAs of the servers.
  */
+import type { Millis } from '../base/brand.ts';
 import type { ForestSettings, DomainSettings } from '../directory/directory.ts';
 import { pemText } from '../x509/pem.ts';
 import { readCertificates } from './certificates.ts';
@@ -21,7 +22,8 @@ export async function readForest(written: Written, reading: Reading): Promise<Fo
     domains.push({
       name: domain.name,
       controllers: unique(domain.controllers),
-      bind: { dn: domain.bind.dn, password },
+      discovery: null,
+      bind: { kind: 'simple', dn: domain.bind.dn, password, reread: null },
     });
   }
   const ca = await readCertificates(written.ca, ['directory', 'ca'], reading);
@@ -30,12 +32,15 @@ export async function readForest(written: Written, reading: Reading): Promise<Fo
     name: domains[0]?.name ?? '',
     domains,
     globalCatalog: unique(written.globalCatalog),
+    globalCatalogDiscovery: null,
     certificateAuthorities: ca.map(({ certificate }) => pemText(certificate.der)),
     connectTimeout,
     searchTimeout,
     refresh,
     connections,
     maximumQueue,
+    batching: true,
+    pollInterval: 0 as Millis,
   };
 }
 

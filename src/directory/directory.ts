@@ -78,18 +78,53 @@ export interface ControllerHealth {
   readonly reason: string;
 }
 
-export interface BindCredentials {
+/** How a connection says who reads the directory. */
+export type BindCredentials = SimpleCredentials | ExternalCredentials;
+
+/** A simple bind (RFC 4513 section 5.1.3): a name and a password, over TLS only. */
+export interface SimpleCredentials {
+  readonly kind: 'simple';
   readonly dn: string;
   /** Already resolved from its reference; never logged. */
   readonly password: string;
+  /** Resolves the reference again, for a password that is changed while we run; gives null while it is not readable. Null: it cannot change. */
+  readonly reread: (() => Promise<string | null>) | null;
+}
+
+/** SASL EXTERNAL (RFC 4513 section 5.2.3): the client certificate of the TLS connection says who it is. */
+export interface ExternalCredentials {
+  readonly kind: 'external';
+  /** PEM text: the certificate, then those that it chains to. */
+  readonly certificate: string;
+  /** PEM text, not encrypted; never logged. */
+  readonly key: string;
+  /** `dn:...` or `u:...` (RFC 4513 section 5.2.1.8); null: the identity that the certificate gives. */
+  readonly authorizationId: string | null;
 }
 
 export interface DomainSettings {
   /** DNS name of the domain, lower case. */
   readonly name: string;
-  /** `ldaps://host[:port]`, in order of preference. */
+  /**
+   * `ldaps://host[:port]`, or `ldap://host[:port]`, which means StartTLS before anything else; in order of preference. May be empty with
+   * `discovery`; servers that are found come after these.
+   */
   readonly controllers: readonly string[];
+  /** Null: none but `controllers`. */
+  readonly discovery: DiscoverySettings | null;
   readonly bind: BindCredentials;
+}
+
+/** Servers by DNS SRV records (RFC 2782, MS-ADTS 6.3.2.3). DNS is not believed: it says whom to ask, TLS says who answers. */
+export interface DiscoverySettings {
+  /** The Active Directory site whose servers come first; null: none comes first. */
+  readonly site: string | null;
+  /** DNS suffixes, lower case, that a server's name may have beside that of the domain: any other target is not contacted. */
+  readonly names: readonly string[];
+  /** How often DNS is asked again. */
+  readonly refresh: Millis;
+  /** DNS servers as `ip` or `ip:port` (`[v6]:port`); empty: the system's. */
+  readonly resolver: readonly string[];
 }
 
 export interface DirectorySettings {
@@ -101,8 +136,13 @@ export interface ForestSettings {
   /** For messages; the DNS name of its first domain where nobody gave it another. */
   readonly name: string;
   readonly domains: readonly DomainSettings[];
-  /** `ldaps://host:3269`, bound as in the first domain; empty: each domain is searched at its own controllers. */
+  /**
+   * `ldaps://host:3269`, or `ldap://host:3268` for StartTLS, bound as in the first domain; empty, and no discovery: each domain is searched at its own
+   * controllers.
+   */
   readonly globalCatalog: readonly string[];
+  /** Null: none but `globalCatalog`. */
+  readonly globalCatalogDiscovery: DiscoverySettings | null;
   /** PEM texts of CAs that the servers' certificates must chain to; empty: Node's default roots. */
   readonly certificateAuthorities: readonly string[];
   /** Bound on connect, TLS and bind of one connection. */
@@ -115,6 +155,10 @@ export interface ForestSettings {
   readonly connections: number;
   /** Searches waiting per server beyond which a new one is answered `unknown` at once. */
   readonly maximumQueue: number;
+  /** Lookups that arrive together travel in one search; false: one value per search. */
+  readonly batching: boolean;
+  /** How often the directory is asked what has changed; 0: never. */
+  readonly pollInterval: Millis;
 }
 
 /** A user or a group as somebody wrote it: `LAB\Payroll`, `payroll@lab.example.test`, or a SID. */

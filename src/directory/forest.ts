@@ -15,6 +15,7 @@ import type {
   ForestSettings,
   Located,
   SearchRecord,
+  SimpleCredentials,
 } from './directory.ts';
 import { dnOfDomain } from './dn.ts';
 import { createDomain } from './domain.ts';
@@ -185,11 +186,21 @@ function objectServer(controller: Controller, gate: BindGate, settings: ForestSe
 }
 
 /** Servers that get the same password share what became of it. */
-function gateOf(gates: Map<string, BindGate>, { dn, password }: BindCredentials): BindGate {
+function gateOf(gates: Map<string, BindGate>, bind: BindCredentials): BindGate {
+  const { dn, password } = simple(bind);
   const key = JSON.stringify([dn, password]);
   const gate = gates.get(key) ?? createBindGate(dn, password);
   gates.set(key, gate);
   return gate;
+}
+
+function simple(bind: BindCredentials): SimpleCredentials {
+  if (bind.kind === 'simple') return bind;
+  throw new Failure('SASL EXTERNAL is not spoken', {
+    code: 'directory-settings',
+    hint: 'bind with a name and a password',
+    exitCode: 2,
+  });
 }
 
 /** One connection that hangs or dies must not stop everything. */
@@ -235,7 +246,8 @@ function check({ domains }: ForestSettings): void {
       throw refuse(`the domain ${name} is configured twice`, 'put all its controllers into one entry');
     if (controllers.length === 0) throw refuse(`${name} has no controllers`, 'give at least one ldaps:// URL');
     // A name without password is an unauthenticated bind, which succeeds as nobody (RFC 4513 section 5.1.2).
-    if (bind.dn === '' || bind.password === '')
+    const { dn, password } = simple(bind);
+    if (dn === '' || password === '')
       throw refuse(
         `the bind account of ${name} lacks a name or a password`,
         'anonymous and unauthenticated binds are not used',

@@ -333,7 +333,7 @@ await t.test('a bind account that is refused', async (t) => {
   const wrong = { ...bind, password: 'wrong' };
   const settingsWith = (urls: readonly string[], credentials = wrong) => ({
     ...settingsFor(urls),
-    domains: [{ name: domain, controllers: urls, bind: credentials }],
+    domains: [{ name: domain, controllers: urls, discovery: null, bind: credentials }],
   });
 
   await t.test('one bind is sent, to one server, and none for all that follows', async (t) => {

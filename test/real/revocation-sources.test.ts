@@ -54,17 +54,20 @@ async function openForest(
   t: Test,
   server: { readonly ldapsUrl: string; readonly bindDn: string; readonly password: string; readonly caPem: string },
 ): Promise<LiveForest> {
-  const bind = { dn: server.bindDn, password: server.password };
+  const bind = { kind: 'simple', dn: server.bindDn, password: server.password, reread: null } as const;
   const settings = {
     name: place.domain,
-    domains: [{ name: place.domain, controllers: [server.ldapsUrl], bind }],
+    domains: [{ name: place.domain, controllers: [server.ldapsUrl], discovery: null, bind }],
     globalCatalog: [],
+    globalCatalogDiscovery: null,
     certificateAuthorities: [server.caPem],
     connectTimeout: 20_000 as Millis,
     searchTimeout: 20_000 as Millis,
     refresh: 600_000 as Millis,
     connections: 2,
     maximumQueue: 1000,
+    batching: true,
+    pollInterval: 0 as Millis,
   };
   const forest = createForest(settings, { clock: systemClock, random: () => 0 });
   t.teardown(() => forest.close());

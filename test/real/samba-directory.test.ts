@@ -340,18 +340,21 @@ await sambaTest('the embedded directory answers as Samba does', async (t) => {
 
   await t.test('our client reads both alike', async (t) => {
     const directoryOf = (url: string, gc: string[], ca: string) => {
-      const bind = { dn: samba.bindDn, password: samba.password };
+      const bind = { kind: 'simple', dn: samba.bindDn, password: samba.password, reread: null } as const;
       const directory = createForest(
         {
           name: samba.domain,
-          domains: [{ name: samba.domain, controllers: [url], bind }],
+          domains: [{ name: samba.domain, controllers: [url], discovery: null, bind }],
           globalCatalog: gc,
+          globalCatalogDiscovery: null,
           certificateAuthorities: [ca],
           connectTimeout: 10_000 as Millis,
           searchTimeout: 10_000 as Millis,
           refresh: 600_000 as Millis,
           connections: 2,
           maximumQueue: 100,
+          batching: true,
+          pollInterval: 0 as Millis,
         },
         { clock: systemClock, random: () => 0 },
       );

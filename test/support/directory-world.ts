@@ -27,7 +27,12 @@ export interface LabTest {
 export const domain = 'lab.example.test';
 export const domainSid = 'S-1-5-21-2088175937-3269668285-1925657351';
 export const base = 'DC=lab,DC=example,DC=test';
-export const bind = { dn: 'CN=reader,CN=Users,DC=lab,DC=example,DC=test', password: 'not a secret' };
+export const bind = {
+  kind: 'simple',
+  dn: 'CN=reader,CN=Users,DC=lab,DC=example,DC=test',
+  password: 'not a secret',
+  reread: null,
+} as const;
 export const authority = await createAuthority({ subject: 'O=Lab,CN=Directory CA' });
 export const serverCertificate = await authority.issue({
   subject: 'CN=dc1.lab.example.test',
@@ -61,8 +66,8 @@ export const childCrossRef: DirectoryEntry = {
 
 export function twoDomains(lab: readonly string[], child: readonly string[]): ForestSettings {
   const domains = [
-    { name: domain, controllers: lab, bind },
-    { name: childPlace.domain, controllers: child, bind },
+    { name: domain, controllers: lab, discovery: null, bind },
+    { name: childPlace.domain, controllers: child, discovery: null, bind },
   ];
   return { ...settingsFor([]), domains };
 }
@@ -95,14 +100,17 @@ export async function startScript(t: LabTest, script: Script = {}): Promise<Scri
 export function settingsFor(controllers: readonly string[], more: Partial<ForestSettings> = {}): ForestSettings {
   return {
     name: domain,
-    domains: [{ name: domain, controllers, bind }],
+    domains: [{ name: domain, controllers, discovery: null, bind }],
     globalCatalog: [],
+    globalCatalogDiscovery: null,
     certificateAuthorities: [authority.cert],
     connectTimeout: 5000 as Millis,
     searchTimeout: 5000 as Millis,
     refresh: 600_000 as Millis,
     connections: 2,
     maximumQueue: 1000,
+    batching: true,
+    pollInterval: 0 as Millis,
     ...more,
   };
 }
