@@ -13,7 +13,8 @@ import { createAuthority } from '../src/lab/authority.ts';
 import { elementsOf, encode, encodeInteger, integerOf } from '../src/lab/directory-ber.ts';
 import { adComputer, adGroup, adUser, escapeDnValue, fileTime } from '../src/lab/directory-entries.ts';
 import { evaluate, type Filter } from '../src/lab/directory-filter.ts';
-import { fold, foldDn } from '../src/lab/directory-folding.ts';
+import { fold } from '../src/directory/sort-key.ts';
+import { foldDn } from '../src/lab/directory-folding.ts';
 import { createMessageReader } from '../src/lab/directory-messages.ts';
 import { keyOf } from '../src/lab/directory-schema.ts';
 import {

@@ -1,33 +1,8 @@
 /**
- * Which texts a domain controller takes for equal: sort keys of locale 0x409 with NORM_IGNORECASE,
- * NORM_IGNOREKANATYPE, NORM_IGNORENONSPACE and NORM_IGNOREWIDTH (MS-ADTS 3.1.1.2.2.4.13 and 6.5). Blanks are kept: no
- * document says that they are folded, unlike in Samba and OpenLDAP. Where Windows tables are not known to the letter
- * this folds rather more than less: a client that survives here compares the returned values itself.
+ * Distinguished names as keys that are equal where a domain controller takes the names for equal. Texts are folded as its sort
+ * keys do (`directory/sort-key.ts`): a client that survives here compares the returned values itself.
  */
-
-/** Two texts are equal to the directory when their folded forms are. */
-export function fold(text: string): string {
-  if (/^[\x20-\x7e]*$/.test(text)) return text.toUpperCase();
-  return text
-    .normalize('NFKD') // full and half width, ligatures, superscripts; letters part from their diacritics
-    .replaceAll(/[\p{M}\p{Cf}]/gu, '') // nonspacing marks, and characters without weight such as the soft hyphen
-    .replaceAll(/[ぁ-ゖ]/g, (kana) => String.fromCodePoint((kana.codePointAt(0) ?? 0) + 0x60))
-    .toUpperCase() // also ß to SS
-    .replaceAll(/[ÆŒØŁĐÐÞĦŦ]/g, (letter) => expansions[letter] ?? letter);
-}
-
-/** Letters that Unicode does not decompose but the Windows sorting table does (a stroke is a diacritic weight). */
-const expansions: Readonly<Record<string, string>> = {
-  Æ: 'AE',
-  Œ: 'OE',
-  Ø: 'O',
-  Ł: 'L',
-  Đ: 'D',
-  Ð: 'D',
-  Þ: 'TH',
-  Ħ: 'H',
-  Ŧ: 'T',
-};
+import { fold } from '../directory/sort-key.ts';
 
 /**
  * The RDNs of a distinguished name (RFC 4514), leaf first, each folded to a key; null when the text is not one. An empty text

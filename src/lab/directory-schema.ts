@@ -3,7 +3,8 @@
  * the global catalog carries (MS-ADA1 to MS-ADA3). An attribute that is not listed and that some entry carries is a
  * Unicode string.
  */
-import { fold, foldDn, foldRdns } from './directory-folding.ts';
+import { fold } from '../directory/sort-key.ts';
+import { foldDn, foldRdns } from './directory-folding.ts';
 import { sidBytes } from './directory-sid.ts';
 
 export type Syntax = 'unicode' | 'octets' | 'sid' | 'integer' | 'time' | 'dn' | 'boolean';

@@ -6,7 +6,7 @@ import type { Socket } from 'node:net';
 import { reasonOf } from '../base/failure.ts';
 import { encode } from './directory-ber.ts';
 import type { DirectoryFaults } from './directory-faults.ts';
-import { fold } from './directory-folding.ts';
+import { fold } from '../directory/sort-key.ts';
 import {
   createMessageReader,
   encodeDisconnection,

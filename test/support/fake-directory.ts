@@ -5,7 +5,7 @@
 import type { Digest, Dn, Instant, Sid } from '../../src/base/brand.ts';
 import type { Account } from '../../src/base/identity.ts';
 import type { Assertion, Directory, DomainNames, Forest, Located, NtAuth } from '../../src/directory/directory.ts';
-import { fold } from '../../src/lab/directory-folding.ts';
+import { fold } from '../../src/directory/sort-key.ts';
 
 /** One forest, and the directory that consists of it. */
 export interface FakeDirectory extends Directory, Forest {
