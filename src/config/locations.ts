@@ -129,6 +129,7 @@ const noRule: AuthorizeRule = {
   groups: [],
   users: [],
   reportOnly: false,
+  alsoRequires: null,
 };
 
 /** Attribute by attribute; `sslFlags` as a whole, as IIS does. */

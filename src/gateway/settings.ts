@@ -33,6 +33,11 @@ export interface AuthorizeRule {
   readonly users: readonly PrincipalName[];
   /** Serve what this rule would refuse, and record it. */
   readonly reportOnly: boolean;
+  /**
+   * A rule that must hold as well, with a `reportOnly` of its own: of two rules that hold together lists of groups, issuers or policies, of each of
+   * which one is enough, cannot be one list. Null: none.
+   */
+  readonly alsoRequires: AuthorizeRule | null;
 }
 
 /** The effective rule of one location, inheritance done. */
