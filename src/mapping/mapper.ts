@@ -7,14 +7,13 @@
  * be had; never to a location whose `maximumAge` it exceeds. "The directory did not answer" is passed on and forgotten.
  */
 import type { Digest, Instant, Millis } from '../base/brand.ts';
-import { digestOf } from '../base/bytes.ts';
 import { isoText, type Clock } from '../base/clock.ts';
 import { reasonOf } from '../base/failure.ts';
 import { noSteps, type Steps } from '../base/steps.ts';
 import { verdict } from '../base/verdict.ts';
 import type { Directory, SearchRecord } from '../directory/directory.ts';
-import type { Certificate } from '../x509/certificate.ts';
 import { expiryRefusal } from './account-state.ts';
+import { createCacheKeys } from './cache-key.ts';
 import { candidatesOf } from './candidates.ts';
 import { withinDeadline } from './deadline.ts';
 import type {
@@ -42,7 +41,7 @@ export const pauseAfterSilence = 1000;
 
 export function createMapper({ directory, settings, clock, onSearches }: MapperMeans): Mapper {
   const cache = createMappingCache(settings.cache, clock);
-  const keyOf = createKeys(settings);
+  const keyOf = createCacheKeys(settings);
   /** Questions on their way, one per key, each ending within the deadline. */
   const asking = new Map<Digest, Promise<MappingResult>>();
   let generation = 0;
@@ -133,27 +132,4 @@ function isTooOld(kept: Kept, now: Instant, { maximumAge }: MapOptions): boolean
 function noteHit(steps: Steps, { answer: { result }, readAt }: Kept, cache: CacheOutcome): void {
   const what = result.kind === 'mapped' ? result.identity.account.name : result.verdict.detail;
   steps.note('map', cache, `from the cache, read ${isoText(readAt)}: ${what}`);
-}
-
-interface KnownKey {
-  readonly issuer: Certificate;
-  readonly trustDigest: Digest;
-  readonly key: Digest;
-}
-
-/**
- * The cache key: leaf, issuer (name and key: the digest covers its whole certificate), trust and rules. Hashing costs
- * more than the rest of a hit, so the last key of each parsed leaf is remembered as long as the leaf lives.
- */
-function createKeys(settings: MappingSettings): (subject: MappingSubject) => Digest {
-  const { cache: _cache, deadline: _deadline, ...rules } = settings;
-  const rulesText = JSON.stringify(rules, Object.keys(rules).sort());
-  const known = new WeakMap<Certificate, KnownKey>();
-  return ({ leaf, issuer, trustDigest }) => {
-    const last = known.get(leaf);
-    if (last !== undefined && last.issuer === issuer && last.trustDigest === trustDigest) return last.key;
-    const key = digestOf(leaf.digest, issuer.digest, trustDigest, rulesText);
-    known.set(leaf, { issuer, trustDigest, key });
-    return key;
-  };
 }
