@@ -1,11 +1,12 @@
 /**
- * Whether an account that was found may log on at all: disabled, locked, expired or of a kind that never does. A refusal
+ * Whether an account that was found may log on at all: disabled, locked, expired, outside its hours or of a kind that never does. A refusal
  * here is final; no other method is tried after it (MS-KILE 3.3.5.6.3 answers all of it with CLIENT_REVOKED).
  */
 import type { Instant } from '../base/brand.ts';
 import { isoText } from '../base/clock.ts';
 import type { Account } from '../base/identity.ts';
 import { verdict, type Verdict } from '../base/verdict.ts';
+import type { MappingSettings } from './mapper-contract.ts';
 
 /** userAccountControl, MS-ADTS 2.2.16. */
 export const accountControl = {
@@ -15,19 +16,38 @@ export const accountControl = {
   partialSecrets: 0x4000000,
 } as const;
 
+type Rules = Pick<MappingSettings, 'logonHours' | 'refuseExpiredPassword'>;
+
 /** Null when nothing speaks against it at this instant. */
-export function stateRefusal(account: Account, now: Instant): Verdict | null {
+export function stateRefusal(account: Account, now: Instant, rules: Rules): Verdict | null {
   const kindComplaint = neverLogsOn(account);
   if (kindComplaint !== null) return verdict('accountRefused', `${account.name} ${kindComplaint}`, account);
   if (account.disabled) return verdict('accountDisabled', `${account.name} is disabled`, account);
   if (account.locked) return verdict('accountLocked', `${account.name} is locked out`, account);
-  return expiryRefusal(account, now);
+  if (rules.refuseExpiredPassword && account.passwordExpired)
+    return verdict('passwordExpired', `the password of ${account.name} has expired or must be changed`, account);
+  return timeRefusal(account, now, rules);
 }
 
-/** The one part of the state that changes without anybody writing to the directory: asked again of every cached answer. */
-export function expiryRefusal(account: Account, now: Instant): Verdict | null {
-  if (account.expires === null || now < account.expires) return null;
-  return verdict('accountExpired', `${account.name} expired on ${isoText(account.expires)}`, account);
+/** The part of the state that changes without anybody writing to the directory: asked again of every cached answer. */
+export function timeRefusal(account: Account, now: Instant, rules: Pick<Rules, 'logonHours'>): Verdict | null {
+  const { name, expires, logonHours } = account;
+  if (expires !== null && now >= expires)
+    return verdict('accountExpired', `${name} expired on ${isoText(expires)}`, account);
+  if (rules.logonHours && logonHours !== null && !mayLogOnAt(logonHours, now))
+    return verdict('outsideLogonHours', `${name} may not log on at this hour, ${isoText(now)}`, account);
+  return null;
+}
+
+/**
+ * 168 bits from Sunday 00:00 UTC on, the lowest of an octet first (MS-SAMR 2.2.6.5). The tools of Windows write UTC; MS-KILE
+ * 3.3.5.6.4.1 speaks of the local time of the controller, which nobody else can know.
+ */
+function mayLogOnAt(logonHours: string, now: Instant): boolean {
+  const date = new Date(now);
+  const hour = date.getUTCDay() * 24 + date.getUTCHours();
+  const octet = Number.parseInt(logonHours.slice((hour >> 3) * 2, (hour >> 3) * 2 + 2), 16);
+  return ((octet >> (hour & 7)) & 1) === 1;
 }
 
 function neverLogsOn({ kind, userAccountControl, sid }: Account): string | null {

@@ -12,7 +12,7 @@ import { reasonOf } from '../base/failure.ts';
 import { noSteps, type Steps } from '../base/steps.ts';
 import { verdict } from '../base/verdict.ts';
 import type { Directory, SearchRecord } from '../directory/directory.ts';
-import { expiryRefusal } from './account-state.ts';
+import { timeRefusal } from './account-state.ts';
 import { createCacheKeys } from './cache-key.ts';
 import { candidatesOf } from './candidates.ts';
 import { withinDeadline } from './deadline.ts';
@@ -73,8 +73,8 @@ export function createMapper({ directory, settings, clock, onSearches }: MapperM
     const cache: CacheOutcome = time < kept.freshUntil ? answer.cache : 'stale';
     if (steps.recording) noteHit(steps, kept, cache);
     if (answer.result.kind === 'mapped') {
-      const expired = expiryRefusal(answer.result.identity.account, now);
-      if (expired !== null) return { result: { kind: 'refused', verdict: expired, searches: [] }, cache };
+      const late = timeRefusal(answer.result.identity.account, now, settings);
+      if (late !== null) return { result: { kind: 'refused', verdict: late, searches: [] }, cache };
     }
     if (cache !== 'stale') return answer;
     if (time >= kept.askAgainFrom && !asking.has(key)) void ask(key, subject, noSteps, kept);

@@ -66,7 +66,7 @@ export async function resolve(subject: MappingSubject, now: Instant, means: Reso
   if (strength.kind === 'refused') return refused(steps, strength.verdict, searches);
   steps.note('map', strength.strength, strength.why);
 
-  const refusal = stateRefusal(account, now);
+  const refusal = stateRefusal(account, now, settings);
   if (refusal !== null) return refused(steps, refusal, searches);
 
   const methods = methodsOf(matched);
