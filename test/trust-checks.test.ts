@@ -8,7 +8,7 @@ import { DerReader } from '../src/x509/der.ts';
 import { parsePublicKey } from '../src/x509/public-key.ts';
 import t from 'tap';
 import { createAuthority, type Authority } from '../src/lab/authority.ts';
-import type { PolicyRequirements } from '../src/trust/policy-graph.ts';
+import { isValidFor, type PolicyRequirements } from '../src/trust/policy-graph.ts';
 import {
   certificateOf,
   createQuestioner,
@@ -355,6 +355,56 @@ await t.test('policies: what is acceptable is named in the terms of the root', a
   t.equal(await ask({ policies: [silver] }, mapping, only(gold)), 'accepted');
   t.match(await ask({ policies: [silver] }, mapping, only(silver)), noPolicy);
   t.match(await ask({ policies: [gold] }, mapping, only(gold)), noPolicy, 'a mapped policy has no longer its own name');
+});
+
+await t.test('policies: what an accepted path is valid for, in the terms of the root', async (t) => {
+  const validFor = async (leaf: Recipe, ca: Recipe, acceptable: readonly string[]) => {
+    const authority = await root.subordinate({ subject: 'O=Lab,CN=CA', key, ...ca });
+    const issued = await authority.issue({ subject: 'O=Lab,CN=alice', key, ...leaf });
+    const judgement = judge({ presented: [issued, authority], roots: [root] });
+    return judgement.kind === 'trusted' && isValidFor(judgement.path.policies, acceptable);
+  };
+  const any = { policies: [anyPolicy] };
+  t.equal(await validFor({ policies: [gold] }, { policies: [gold] }, [gold]), true);
+  t.equal(await validFor({ policies: [gold] }, { policies: [gold] }, [silver, gold]), true, 'one of them is enough');
+  t.equal(await validFor({ policies: [gold] }, { policies: [gold] }, [silver]), false);
+  t.equal(await validFor({ policies: [gold] }, { policies: [silver] }, [gold]), false, "the leaf's own claim alone");
+  t.equal(await validFor({ policies: [gold] }, {}, [gold]), false, 'a CA without policies vouches for none');
+  t.equal(await validFor({}, { policies: [gold] }, [gold]), false);
+  t.equal(await validFor({ policies: [gold] }, any, [gold]), true, 'a CA may vouch for all');
+  t.equal(await validFor(any, { policies: [gold] }, [gold]), true);
+  t.equal(await validFor(any, { policies: [gold] }, [silver]), false);
+  t.equal(await validFor(any, any, [silver]), true, 'anyPolicy all the way');
+  t.equal(await validFor(any, { ...any, extensions: [inhibitAnyPolicy(0)] }, [silver]), false);
+  t.equal(await validFor({ policies: [gold] }, { policies: [gold] }, [anyPolicy]), true, 'any at all');
+  t.equal(await validFor({}, {}, [anyPolicy]), false, 'but one');
+  t.equal(await validFor(any, any, []), false);
+  const mapping = { policies: [gold], extensions: [policyMappings([gold, silver])] };
+  t.equal(await validFor({ policies: [silver] }, mapping, [gold]), true);
+  t.equal(await validFor({ policies: [silver] }, mapping, [silver]), false, 'that is what the CA calls it');
+});
+
+await t.test('usages: those that the leaf names and all above it allow', async (t) => {
+  const named = async (leaf: Recipe, ca: Recipe) => {
+    const authority = await root.subordinate({ subject: 'O=Lab,CN=CA', key, ...ca });
+    const issued = await authority.issue({ subject: 'O=Lab,CN=alice', key, ...leaf });
+    const judgement = judge({ presented: [issued, authority], roots: [root] });
+    return judgement.kind === 'trusted' ? [...judgement.path.usages].toSorted() : judgement.verdict.code;
+  };
+  const both = [usages.smartCard, usages.client];
+  t.same(await named({ extendedKeyUsage: both }, {}), both);
+  t.same(await named({ extendedKeyUsage: both }, { extendedKeyUsage: [usages.client] }), [usages.client]);
+  t.same(await named({ extendedKeyUsage: both }, { extendedKeyUsage: [usages.any] }), both);
+  t.same(await named({ extendedKeyUsage: [usages.any] }, {}), [], 'anyExtendedKeyUsage names none');
+  t.same(await named({ extendedKeyUsage: [usages.any] }, { extendedKeyUsage: both }), []);
+  t.same(
+    await named({ extendedKeyUsage: [] }, { extendedKeyUsage: both }),
+    [],
+    'nor does a leaf without the extension',
+  );
+  const narrow = [applicationPolicies(usages.client)];
+  t.same(await named({ extendedKeyUsage: both, extensions: narrow }, {}), [usages.client]);
+  t.same(await named({ extendedKeyUsage: [], extensions: narrow }, {}), [], 'Application Policies only narrow');
 });
 
 await t.test('policies: mapping, and where it is inhibited', async (t) => {

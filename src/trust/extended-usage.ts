@@ -37,6 +37,17 @@ export function findUsageFault(path: readonly Certificate[], purpose: Purpose): 
   return null;
 }
 
+/**
+ * The usages that the leaf names one by one in extendedKeyUsage and that every certificate above it allows which limits usages.
+ * Stricter than the judgement of the path, for rules that ask for a kind of certificate: anyExtendedKeyUsage, and a leaf without the
+ * extension, name none.
+ */
+export function namedUsages(path: readonly Certificate[]): ReadonlySet<string> {
+  const named = (path[0]?.extensions.extendedKeyUsage ?? []).filter((usage) => !isAny(usage));
+  const limits = path.flatMap(limitsOf).map(([, allowed]) => allowed);
+  return new Set(named.filter((usage) => limits.every((allowed) => allowed.some(isAny) || allowed.includes(usage))));
+}
+
 /** Any one of these is enough; none listed means that usages are not looked at. */
 const sufficient: Readonly<Record<Purpose, readonly string[]>> = {
   clientAuth: [usageOids.clientAuth, usageOids.smartCardLogon],

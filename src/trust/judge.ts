@@ -8,11 +8,12 @@ import type { Steps } from '../base/steps.ts';
 import { verdict, type Verdict } from '../base/verdict.ts';
 import type { Certificate } from '../x509/certificate.ts';
 import { rfc4514Text } from '../x509/name.ts';
+import { namedUsages } from './extended-usage.ts';
 import { deadEndOf, sentenceOf } from './finding.ts';
 import type { Judgement, JudgeSettings, Purpose, TrustedPath, TrustStore } from './judgement.ts';
 import { findFaults } from './path-checks.ts';
 import { findPath, type Setback } from './path.ts';
-import { anyPolicy, type PolicyRequirements } from './policy-graph.ts';
+import { anyPolicy, policiesOf, type PolicyRequirements } from './policy-graph.ts';
 import { gravest } from './precedence.ts';
 import {
   createSearchBudget,
@@ -92,7 +93,14 @@ const limits: Readonly<Record<Allowance, string>> = {
 
 function trustedPath(certificates: readonly Certificate[], leaf: Certificate): TrustedPath {
   const { from, until } = validityWindow(certificates);
-  return { certificates, issuer: certificates[1] ?? leaf, validFrom: from, validUntil: until };
+  return {
+    certificates,
+    issuer: certificates[1] ?? leaf,
+    validFrom: from,
+    validUntil: until,
+    policies: policiesOf(certificates),
+    usages: namedUsages(certificates),
+  };
 }
 
 function acceptedText({ certificates, validFrom, validUntil }: TrustedPath): string {

@@ -5,6 +5,7 @@ import type { Digest, Instant } from '../base/brand.ts';
 import type { Verdict } from '../base/verdict.ts';
 import type { Certificate, Extensions } from '../x509/certificate.ts';
 import type { Name } from '../x509/name.ts';
+import type { PathPolicies } from './policy-graph.ts';
 
 /** How a chain is judged; the values that a binding or the whole configuration sets. */
 export interface JudgeSettings {
@@ -42,6 +43,10 @@ export interface TrustedPath {
    */
   readonly validFrom: Instant;
   readonly validUntil: Instant;
+  /** For which certificatePolicies it is valid. */
+  readonly policies: PathPolicies;
+  /** Extended key usages (dotted decimal) that the leaf names and the path allows. */
+  readonly usages: ReadonlySet<string>;
 }
 
 export type Judgement =

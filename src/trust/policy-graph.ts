@@ -29,8 +29,42 @@ export const anyPolicy: PolicyRequirements = {
   inhibitAnyPolicy: false,
 };
 
+/** What a path is valid for, in the terms of its anchor: the policies that remain when no authority objects any more. */
+export interface PathPolicies {
+  /** The path is valid for every policy: anyPolicy holds from its anchor to its leaf. */
+  readonly any: boolean;
+  readonly oids: ReadonlySet<string>;
+}
+
+/** The authorities-constrained policy set of a path without a fault (X.509 section 10). @param path leaf first, anchor last */
+export function policiesOf(path: readonly Certificate[]): PathPolicies {
+  const { levels } = walk(path, anyPolicy);
+  return { any: levels.at(-1)?.any === true, oids: origins(levels) };
+}
+
+/** Whether a path is valid for one of the policies, as if RFC 5280 section 6.1.1 (c) and (e) had been given them. */
+export function isValidFor({ any, oids: valid }: PathPolicies, acceptable: readonly string[]): boolean {
+  if (any) return acceptable.length > 0;
+  return acceptable.some((policy) => (policy === oids.anyPolicy ? valid.size > 0 : valid.has(policy)));
+}
+
 /** @param path leaf first, anchor last */
 export function findPolicyFault(path: readonly Certificate[], required: PolicyRequirements): PolicyFault | null {
+  const { fault, levels, demanded } = walk(path, required);
+  if (fault !== null || !demanded) return fault;
+  if (isAcceptable(levels, required.acceptable)) return null;
+  return { depth: 0, detail: 'an explicit policy is required and none of the acceptable ones is valid for this path' };
+}
+
+interface Walk {
+  readonly fault: PolicyFault | null;
+  /** From the anchor to the leaf, or to where the fault is. */
+  readonly levels: readonly Level[];
+  /** Whether an explicit policy is demanded at the end. */
+  readonly demanded: boolean;
+}
+
+function walk(path: readonly Certificate[], required: PolicyRequirements): Walk {
   const anchorDepth = path.length - 1;
   // 6.1.2 (d) to (f): what is counted down once for each certificate; this many never reaches zero.
   const never = path.length + 1;
@@ -50,20 +84,23 @@ export function findPolicyFault(path: readonly Certificate[], required: PolicyRe
     if (!isAnchor || certificate.extensions.certificatePolicies !== null)
       restrict(level, certificate, counters.inhibitAnyPolicy > 0 || (!isLeaf && isSelfIssued(certificate)));
     levels.push(level);
-    if (counters.explicitPolicy === 0 && isEmpty(level))
-      return { depth, detail: 'an explicit policy is required and none is valid up to here' };
+    if (counters.explicitPolicy === 0 && isEmpty(level)) {
+      const fault = { depth, detail: 'an explicit policy is required and none is valid up to here' };
+      return { fault, levels, demanded: true };
+    }
     if (isLeaf) {
       countLeaf(counters, certificate);
     } else {
-      if (mapsAnyPolicy(certificate)) return { depth, detail: 'policyMappings maps anyPolicy, which is forbidden' };
+      if (mapsAnyPolicy(certificate)) {
+        const fault = { depth, detail: 'policyMappings maps anyPolicy, which is forbidden' };
+        return { fault, levels, demanded: true };
+      }
       level = mapped(level, certificate, counters.policyMapping > 0);
       count(counters, certificate, !isAnchor && !isSelfIssued(certificate));
     }
   }
 
-  if (counters.explicitPolicy > 0) return null;
-  if (isAcceptable(levels, required.acceptable)) return null;
-  return { depth: 0, detail: 'an explicit policy is required and none of the acceptable ones is valid for this path' };
+  return { fault: null, levels, demanded: counters.explicitPolicy === 0 };
 }
 
 interface Counters {
@@ -145,16 +182,23 @@ function isAcceptable(levels: readonly Level[], acceptable: ReadonlySet<string>)
   const last = levels.at(-1);
   if (last === undefined || isEmpty(last)) return false;
   if (last.any || acceptable.has(oids.anyPolicy)) return true;
-  let reached = new Set(last.policies.keys());
+  const valid = origins(levels);
+  return [...acceptable].some((policy) => valid.has(policy));
+}
+
+/** The policies at the top from which one of the leaf's stems. */
+function origins(levels: readonly Level[]): ReadonlySet<string> {
+  const found = new Set<string>();
+  let reached = new Set(levels.at(-1)?.policies.keys());
   for (const { policies } of levels.toReversed()) {
-    const parents = new Set<string>();
+    const above = new Set<string>();
     for (const policy of reached) {
-      const origins = policies.get(policy);
-      if (origins === undefined) continue;
-      if (origins.size === 0 && acceptable.has(policy)) return true;
-      for (const origin of origins) parents.add(origin);
+      const parents = policies.get(policy);
+      if (parents === undefined) continue;
+      if (parents.size === 0) found.add(policy);
+      for (const parent of parents) above.add(parent);
     }
-    reached = parents;
+    reached = above;
   }
-  return false;
+  return found;
 }

@@ -59,7 +59,14 @@ function statusOf(test: CrlCase, { time, maxAgeSeconds }: Corpus): CrlAnswer | n
   const anchor = chain.at(-1);
   if (issuer === undefined || anchor === undefined) return null;
   const at = Date.parse(time) as Instant;
-  const trusted: TrustedPath = { certificates: chain, issuer, validFrom: at, validUntil: at };
+  const trusted: TrustedPath = {
+    certificates: chain,
+    issuer,
+    validFrom: at,
+    validUntil: at,
+    policies: { any: false, oids: new Set() },
+    usages: new Set(),
+  };
   const scene: Scene = {
     presented: chain,
     store: createTrustStore([anchor], []),
