@@ -27,6 +27,10 @@ export interface PrincipalRecipe {
   readonly locked?: boolean;
   /** Null: never. */
   readonly accountExpires?: Date | null;
+  /** The time of creation unless given; null: the password must be changed at the next logon. */
+  readonly pwdLastSet?: Date | null;
+  /** 21 octets, a bit an hour of the week from Sunday 0:00 UTC; absent: always. */
+  readonly logonHours?: Buffer;
   /** 2020-01-01 unless given. */
   readonly whenCreated?: Date;
   readonly altSecurityIdentities?: readonly string[];
@@ -46,6 +50,10 @@ export interface GroupRecipe {
   readonly container?: string;
   /** DNs of direct members. */
   readonly members?: readonly string[];
+  /** Of account scope unless given (MS-ADTS 2.2.12). */
+  readonly scope?: 'global' | 'domainLocal' | 'universal';
+  /** Instead of a security group: one for mail, which gives no rights. */
+  readonly distribution?: boolean;
 }
 
 export function adUser(recipe: PrincipalRecipe): DirectoryEntry {
@@ -80,10 +88,11 @@ export function adComputer(recipe: PrincipalRecipe): DirectoryEntry {
   });
 }
 
-/** A global security group. */
 export function adGroup(recipe: GroupRecipe): DirectoryEntry {
   const suffix = domainDn(recipe.domain);
   const sid = `${recipe.domainSid}-${recipe.rid}`;
+  const scope = recipe.scope ?? 'global';
+  const created = generalizedTime(new Date('2020-01-01T00:00:00Z'));
   return {
     dn: `CN=${escapeDnValue(recipe.name)},${recipe.container ?? `CN=Users,${suffix}`}`,
     attributes: {
@@ -94,13 +103,19 @@ export function adGroup(recipe: GroupRecipe): DirectoryEntry {
       objectSid: [sidOf(sid)],
       objectGUID: [guidOf(sid)],
       objectCategory: [`CN=Group,CN=Schema,CN=Configuration,${suffix}`],
-      groupType: ['-2147483646'],
-      sAMAccountType: ['268435456'],
-      whenCreated: [generalizedTime(new Date('2020-01-01T00:00:00Z'))],
+      groupType: [String(groupTypes[scope] | (recipe.distribution === true ? 0 : 0x8000_0000))],
+      // SAM_GROUP_OBJECT or SAM_ALIAS_OBJECT, one more where it is not for security (MS-SAMR 2.2.1.9).
+      sAMAccountType: [
+        String((scope === 'domainLocal' ? 0x2000_0000 : 0x1000_0000) + Number(recipe.distribution === true)),
+      ],
+      whenCreated: [created],
+      whenChanged: [created],
       member: recipe.members ?? [],
     },
   };
 }
+
+const groupTypes = { global: 2, domainLocal: 4, universal: 8 } as const;
 
 interface Kind {
   readonly classes: readonly string[];
@@ -120,8 +135,10 @@ function principal(recipe: PrincipalRecipe, kind: Kind): DirectoryEntry {
   const dn = `CN=${escapeDnValue(recipe.name)},${recipe.container ?? `${kind.container},${suffix}`}`;
   const sid = `${recipe.domainSid}-${recipe.rid}`;
   const control = recipe.userAccountControl ?? kind.control | (recipe.disabled === true ? 2 : 0);
-  const created = generalizedTime(recipe.whenCreated ?? new Date('2020-01-01T00:00:00Z'));
+  const creation = recipe.whenCreated ?? new Date('2020-01-01T00:00:00Z');
+  const created = generalizedTime(creation);
   const expires = recipe.accountExpires ?? null;
+  const passwordSet = recipe.pwdLastSet === undefined ? creation : recipe.pwdLastSet;
   return {
     dn,
     attributes: {
@@ -138,6 +155,8 @@ function principal(recipe: PrincipalRecipe, kind: Kind): DirectoryEntry {
       lockoutTime: recipe.locked === true ? [fileTime(new Date('2020-01-01T00:00:00Z'))] : [],
       sAMAccountType: [String(kind.accountType)],
       primaryGroupID: [String(recipe.primaryGroupId ?? kind.primaryGroup)],
+      pwdLastSet: [passwordSet === null ? '0' : fileTime(passwordSet)],
+      logonHours: recipe.logonHours === undefined ? [] : [recipe.logonHours],
       accountExpires: [expires === null ? '9223372036854775807' : fileTime(expires)],
       whenCreated: [created],
       whenChanged: [created],

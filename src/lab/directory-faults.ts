@@ -1,5 +1,5 @@
 /**
- * What a test may let go wrong in the embedded directory, while it runs. Everything is off at first.
+ * What a test may let go wrong in the embedded directory, while it runs. Everything is as it should be at first.
  */
 import type { SearchRequest } from './directory-messages.ts';
 
@@ -18,6 +18,18 @@ export interface DirectoryFaults {
   refuseConnections: boolean;
   /** Every bind is refused with invalidCredentials. */
   refuseBind: boolean;
+  /** A StartTLS request is answered with this code, and the connection stays as it was. */
+  startTlsCode: number | null;
+  /** Octets sent in clear right behind the answer to StartTLS, as somebody in between could. */
+  injection: Buffer | null;
+  /** Every search but that of the rootDSE is answered by a referral to these URLs (result code 10). */
+  referral: readonly string[];
+  /** Continuation references sent with the entries of every search but that of the rootDSE. */
+  references: readonly string[];
+  /** Attributes (any case) that the reader may not see: absent from every answer and Undefined in every filter. */
+  hidden: readonly string[];
+  /** Whether a search that asks for deleted objects finds them: it takes a right that ordinary accounts do not have. */
+  deletedObjects: boolean;
   /** Every search is answered with this code and without entries. */
   resultCode: number | null;
   /** Asked for each search: a code answers it as `resultCode` does, null lets it pass. */
@@ -42,6 +54,12 @@ export function createFaults(released: () => void): DirectoryFaults {
     dropNext: 0,
     refuseConnections: false,
     refuseBind: false,
+    startTlsCode: null,
+    injection: null,
+    referral: [],
+    references: [],
+    hidden: [],
+    deletedObjects: true,
     resultCode: null,
     judge: null,
   };

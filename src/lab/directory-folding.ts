@@ -47,7 +47,8 @@ export function splitRdns(dn: string): string[] {
   return parts;
 }
 
-function unescapeValue(written: string): string | null {
+/** The text that an RDN's value is written for; null when it ends in a backslash. */
+export function unescapeValue(written: string): string | null {
   const trimmed = trimEnd(written);
   if (!trimmed.includes('\\')) return trimmed;
   const pieces: string[] = [];

@@ -32,10 +32,19 @@ export interface SearchRequest {
   readonly controls: readonly Control[];
 }
 
+export interface BindRequest {
+  readonly kind: 'bind';
+  readonly id: number;
+  readonly name: string;
+  /** Null when the method is not simple. */
+  readonly password: string | null;
+  /** The SASL mechanism; null when the method is another. */
+  readonly mechanism: string | null;
+}
+
 export type Request =
   | SearchRequest
-  /** `password` is null when the method is not simple. */
-  | { readonly kind: 'bind'; readonly id: number; readonly name: string; readonly password: string | null }
+  | BindRequest
   | { readonly kind: 'unbind' }
   | { readonly kind: 'abandon'; readonly target: number }
   | { readonly kind: 'extended'; readonly id: number; readonly oid: string }
@@ -56,6 +65,7 @@ export const resultCode = {
   invalidDnSyntax: 34,
   invalidCredentials: 49,
   busy: 51,
+  unavailable: 52,
   unwillingToPerform: 53,
 } as const;
 
@@ -87,7 +97,8 @@ function readBind(id: number, parts: readonly Element[]): Request {
   const method = parts[2];
   if (method === undefined) throw malformed('a bind without credentials');
   const password = method.tag === 0x80 ? method.content.toString('utf8') : null;
-  return { kind: 'bind', id, name: textOf(parts, 1, 0x04), password };
+  const mechanism = method.tag === 0xa3 ? textOf(elementsOf(method.content), 0, 0x04) : null;
+  return { kind: 'bind', id, name: textOf(parts, 1, 0x04), password, mechanism };
 }
 
 function readSearch(id: number, parts: readonly Element[], controls: readonly Control[]): SearchRequest {
@@ -182,6 +193,8 @@ export function encodeDisconnection(code: number, message: string): Buffer {
 export interface MessageReader {
   /** Whole messages that `chunk` completes. @throws Failure when one is malformed or longer than the limit */
   read(chunk: Buffer): Buffer[];
+  /** Octets of a message that is not whole yet. */
+  readonly held: number;
 }
 
 /** Cuts a stream into messages, copying each octet at most once. */
@@ -191,6 +204,9 @@ export function createMessageReader(limit: number): MessageReader {
   /** Octets of the message under way, 0 while its header is not complete. */
   let wanted = 0;
   return {
+    get held() {
+      return held;
+    },
     read(chunk) {
       waiting.push(chunk);
       held += chunk.length;

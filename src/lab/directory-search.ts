@@ -3,6 +3,7 @@
  * objects match is decided in `directory-store.ts`.
  */
 import { constructed } from './directory-constructed.ts';
+import type { DirectoryFaults } from './directory-faults.ts';
 import { readFilter } from './directory-filter.ts';
 import {
   encodeAttribute,
@@ -16,9 +17,10 @@ import {
   type SearchRequest,
 } from './directory-messages.ts';
 import { type Pages, takePage } from './directory-paging.ts';
+import type { Replica } from './directory-replica.ts';
 import { isBaseOnly, isConstructed, isPartial } from './directory-schema.ts';
 import { sidBytes } from './directory-sid.ts';
-import type { Store, StoredEntry } from './directory-store.ts';
+import { isTombstone, type Store, type StoredEntry } from './directory-store.ts';
 import { controlOid, rootDse, type TreeFacts } from './directory-tree.ts';
 
 export interface SearchSettings {
@@ -29,6 +31,8 @@ export interface SearchSettings {
   /** MaxValRange: values of one attribute in one answer. */
   readonly valueRange: number;
   readonly globalCatalog: boolean;
+  readonly replica: Pick<Replica, 'highestCommittedUsn'>;
+  readonly faults: Pick<DirectoryFaults, 'references' | 'hidden' | 'deletedObjects'>;
   /** Milliseconds since 1970. */
   readonly now: () => number;
 }
@@ -49,14 +53,15 @@ export function answerSearch(settings: SearchSettings, request: SearchRequest, p
     const message = '00002120: SvcErr: DSID-03140289, problem 5012 (DIR_ERROR), data 0';
     return [done({ code: resultCode.operationsError, message })];
   }
-  const { store, globalCatalog } = settings;
-  const knows = (attribute: string) => store.knows(attribute) && (!globalCatalog || isPartial(attribute));
+  const { store, globalCatalog, faults } = settings;
+  const knows = (attribute: string) => store.knows(attribute) && isShown(settings, attribute);
   const filter = readFilter(request.filter, knows, filterLimits);
   if (filter === null) return [done({ code: resultCode.adminLimitExceeded, message: 'the filter is too complex' })];
-  const base = baseObject(settings, request);
+  const deleted = faults.deletedObjects && request.controls.some(({ oid }) => oid === controlOid.showDeleted);
+  const base = baseObject(settings, request, deleted);
   if ('code' in base) return [done(base)];
 
-  const find = () => store.search(base.object, request.scope, filter, globalCatalog);
+  const find = () => store.search(base.object, request.scope, filter, { crossing: globalCatalog, deleted });
   const page = takePage(request, pages, settings.maxPageSize, find);
   if (page === null) {
     const message = '00000057: LdapErr: DSID-0C090A3A, comment: Error processing control, data 0';
@@ -71,7 +76,11 @@ export function answerSearch(settings: SearchSettings, request: SearchRequest, p
 
 const controlOids: ReadonlySet<string> = new Set(Object.values(controlOid));
 
-function baseObject(settings: SearchSettings, request: SearchRequest): { object: StoredEntry | null } | ResultFacts {
+function baseObject(
+  settings: SearchSettings,
+  request: SearchRequest,
+  deleted: boolean,
+): { object: StoredEntry | null } | ResultFacts {
   const { store, globalCatalog } = settings;
   const { base } = request;
   // Only a global catalog searches "everything" (MS-ADTS 3.1.1.3.1.3.2).
@@ -82,7 +91,7 @@ function baseObject(settings: SearchSettings, request: SearchRequest): { object:
     const message = '0000208F: NameErr: DSID-03100225, problem 2006 (BAD_NAME), data 8350, best match of:';
     return { code: resultCode.invalidDnSyntax, message };
   }
-  if (object !== null) return { object };
+  if (object !== null && (deleted || !isTombstone(object))) return { object };
   const nearest = byId === null ? store.nearest(base) : null;
   const domain = [...base.matchAll(/(?<=^|,)\s*DC\s*=([^,]*)/gi)].map((match) => (match[1] ?? '').trim()).join('.');
   if (nearest === null && byId === null && domain !== '') {
@@ -114,16 +123,18 @@ function findById(store: Store, kind: string, text: string): StoredEntry | null 
 }
 
 function references(settings: SearchSettings, request: SearchRequest, base: StoredEntry | null): Buffer[] {
-  if (base === null || settings.globalCatalog) return [];
-  if (request.controls.some(({ oid }) => oid === controlOid.domainScope)) return [];
+  const extra = settings.faults.references.map((uri) => encodeReference(request.id, uri));
+  if (base === null || settings.globalCatalog) return extra;
+  if (request.controls.some(({ oid }) => oid === controlOid.domainScope)) return extra;
   const contexts = settings.store.contextsBelow(base, request.scope);
-  return contexts.map(({ dn }) => encodeReference(request.id, `ldap://${settings.facts.domain}/${dn}`));
+  return [...contexts.map(({ dn }) => encodeReference(request.id, `ldap://${settings.facts.domain}/${dn}`)), ...extra];
 }
 
 function rootEntry(settings: SearchSettings, request: SearchRequest): Buffer {
   const wanted = new Set(request.attributes.map(baseName));
   const all = wanted.size === 0 || wanted.has('*');
-  const attributes = Object.entries(rootDse(settings.facts, settings.now()))
+  const state = { now: settings.now(), highestCommittedUsn: settings.replica.highestCommittedUsn };
+  const attributes = Object.entries(rootDse(settings.facts, state))
     .filter(([name, values]) => values.length > 0 && (all || wanted.has(name.toLowerCase())))
     .map(([name, values]) =>
       encodeAttribute(name, request.typesOnly ? [] : values.map((value) => Buffer.from(value, 'utf8'))),
@@ -148,7 +159,7 @@ function encodeObject(settings: SearchSettings, request: SearchRequest, entry: S
 function encodeWanted(settings: SearchSettings, request: SearchRequest, entry: StoredEntry, wanted: string): Buffer[] {
   const [name = '', ...options] = wanted.split(';');
   const { store, facts, now, valueRange } = settings;
-  if (settings.globalCatalog && !isPartial(name)) return [];
+  if (!isShown(settings, name)) return [];
   const own = entry.attributes.get(name);
   const attribute = own ?? constructed(store, entry, name, facts.netbiosName, now());
   if (attribute === null) return [];
@@ -170,6 +181,12 @@ function encodeWanted(settings: SearchSettings, request: SearchRequest, entry: S
   // Where the server chose the range itself it sends the plain name too, without values (MS-ADTS 3.1.1.3.1.3.3; seen
   // in ldapjs issue 582).
   return range === undefined ? [encodeAttribute(spelling, []), part] : [part];
+}
+
+/** Whether this port carries the attribute and the reader may see it. */
+function isShown({ globalCatalog, faults }: SearchSettings, attribute: string): boolean {
+  if (globalCatalog && !isPartial(attribute)) return false;
+  return !faults.hidden.some((hidden) => hidden.toLowerCase() === attribute);
 }
 
 function baseName(attribute: string): string {

@@ -1,13 +1,20 @@
 /**
- * One connection to the embedded directory: who is bound, which requests are under way. Nothing that a peer sends ends more than
- * its own connection.
+ * One connection to the embedded directory: which requests are under way, and whether it becomes an encrypted one. Nothing that a
+ * peer sends ends more than its own connection.
  */
 import type { Socket } from 'node:net';
 import { reasonOf } from '../base/failure.ts';
 import { encode } from './directory-ber.ts';
-import type { DirectoryFaults } from './directory-faults.ts';
-import { fold } from '../directory/sort-key.ts';
 import {
+  answerBind,
+  type Authentication,
+  authorizationId,
+  boundByCertificate,
+  type Channel,
+} from './directory-authentication.ts';
+import type { DirectoryFaults } from './directory-faults.ts';
+import {
+  type BindRequest,
   createMessageReader,
   encodeDisconnection,
   encodeResult,
@@ -15,17 +22,20 @@ import {
   type Request,
   responseTag,
   resultCode,
+  type ResultFacts,
   type SearchRequest,
 } from './directory-messages.ts';
 import type { Pages } from './directory-paging.ts';
 import { answerSearch, type SearchSettings } from './directory-search.ts';
+import { extensionOid } from './directory-tree.ts';
 
 export interface SessionHost {
   readonly search: SearchSettings;
-  readonly credentials: readonly { readonly dn: string; readonly password: string }[];
+  readonly authentication: Authentication;
   readonly faults: DirectoryFaults;
-  /** Whether the connection is encrypted. */
-  readonly secure: boolean;
+  readonly channel: Channel;
+  /** Encrypts the connection and serves it anew, as nobody's; null where StartTLS is not to be had. */
+  readonly encrypt: (() => void) | null;
   /** Calls back when `hold` is lifted; at once when it is off. */
   readonly released: (resume: () => void) => void;
   readonly counted: (what: 'bind' | 'search') => void;
@@ -35,7 +45,6 @@ export interface SessionHost {
 const maximumMessage = 1 << 20;
 /** Searches of one connection that may be under way. */
 const maximumSearches = 1000;
-const authMessage = '80090308: LdapErr: DSID-0C090449, comment: AcceptSecurityContext error';
 
 export function serveSession(socket: Socket, host: SessionHost): void {
   const reader = createMessageReader(maximumMessage);
@@ -43,7 +52,7 @@ export function serveSession(socket: Socket, host: SessionHost): void {
   const underWay = new Set<number>();
   const timers = new Set<NodeJS.Timeout>();
   const queue: Buffer[] = [];
-  let bound: string | null = null;
+  let bound = boundByCertificate(host.authentication, host.channel);
 
   socket.setNoDelay(true);
   socket.on('error', () => socket.destroy());
@@ -51,14 +60,16 @@ export function serveSession(socket: Socket, host: SessionHost): void {
     for (const timer of timers) clearTimeout(timer);
   });
   socket.on('drain', pump);
-  socket.on('data', (chunk: Buffer) => {
+  socket.on('data', receive);
+
+  function receive(chunk: Buffer): void {
     try {
       queue.push(...reader.read(chunk));
       pump();
     } catch (error) {
       end(error);
     }
-  });
+  }
 
   /** A peer that does not read its answers is not served further, so that they do not pile up. */
   function pump(): void {
@@ -85,7 +96,7 @@ export function serveSession(socket: Socket, host: SessionHost): void {
       case 'write':
         return send(encodeResult(request.id, request.answer, { code: resultCode.unwillingToPerform }));
       case 'bind':
-        return bind(request.id, request.name, request.password);
+        return bind(request);
       case 'extended':
         return extended(request.id, request.oid);
       case 'search':
@@ -93,32 +104,38 @@ export function serveSession(socket: Socket, host: SessionHost): void {
     }
   }
 
-  function bind(id: number, name: string, password: string | null): void {
+  function bind(request: BindRequest): void {
     host.counted('bind');
     bound = null;
     if (host.faults.silent) return;
-    const answer = (code: number, message = '') => send(encodeResult(id, responseTag.bind, { code, message }));
-    if (password === null) return answer(resultCode.authMethodNotSupported, 'only simple binds are served');
-    // A name without password is the unauthenticated bind of RFC 4513 section 5.1.2: it succeeds as nobody.
-    if (password === '' && !host.faults.refuseBind) return answer(resultCode.success);
-    if (!host.secure)
-      return answer(
-        resultCode.strongerAuthRequired,
-        '00002028: LdapErr: DSID-0C090202, comment: The server requires binds to turn on integrity checking if SSL\\TLS are not already active on the connection, data 0, v4563',
-      );
-    const known = host.credentials.find(({ dn }) => fold(dn) === fold(name));
-    if (known === undefined || known.password !== password || host.faults.refuseBind)
-      return answer(resultCode.invalidCredentials, `${authMessage}, data 52e, v4563`);
-    bound = name;
-    answer(resultCode.success);
+    const answer = answerBind(host.authentication, host.channel, request, host.faults.refuseBind);
+    ({ bound } = answer);
+    send(encodeResult(request.id, responseTag.bind, answer.result));
   }
 
   function extended(id: number, oid: string): void {
-    const whoAmI = '1.3.6.1.4.1.4203.1.11.3';
-    if (oid !== whoAmI)
-      return send(encodeResult(id, responseTag.extended, { code: resultCode.protocolError, message: 'unknown' }));
-    const tail = [encode(0x8b, bound === null ? '' : `u:${bound}`)];
-    send(encodeResult(id, responseTag.extended, { code: resultCode.success, tail }));
+    const answer = (facts: ResultFacts) => send(encodeResult(id, responseTag.extended, facts));
+    if (oid === extensionOid.startTls) return startTls(answer);
+    if (oid !== extensionOid.whoAmI) return answer({ code: resultCode.protocolError, message: 'unknown' });
+    const { store, facts } = host.search;
+    const tail = [encode(0x8b, authorizationId(store, facts.netbiosName, bound))];
+    answer({ code: resultCode.success, tail });
+  }
+
+  /** RFC 4511 section 4.14. */
+  function startTls(answer: (facts: ResultFacts) => void): void {
+    const { encrypt, faults } = host;
+    const tail = [encode(0x8a, extensionOid.startTls)];
+    // Whatever came along with the request came in clear and must not be taken for what the encrypted peer says.
+    const busy = underWay.size > 0 || queue.length > 0 || reader.held > 0;
+    const code = faults.startTlsCode ?? (host.channel.encrypted || busy ? resultCode.operationsError : null);
+    if (code !== null) return answer({ code, message: 'StartTLS is not to be had now', tail });
+    if (encrypt === null) return answer({ code: resultCode.unavailable, message: 'there is no certificate', tail });
+    socket.off('data', receive);
+    socket.off('drain', pump);
+    answer({ code: resultCode.success, tail });
+    if (faults.injection !== null) socket.write(faults.injection);
+    encrypt();
   }
 
   function search(request: SearchRequest): void {
@@ -150,15 +167,19 @@ export function serveSession(socket: Socket, host: SessionHost): void {
   }
 
   function answerNow(request: SearchRequest): void {
-    const code = host.faults.resultCode ?? host.faults.judge?.(request) ?? null;
+    const { resultCode: fixed, judge, referral, halfMessage } = host.faults;
+    const code = fixed ?? judge?.(request) ?? null;
     if (code !== null) return finish(request, code, 'asked for by a test');
-    if (bound === null && !(request.base === '' && request.scope === 'base')) {
+    const ofRoot = request.base === '' && request.scope === 'base';
+    if (referral.length > 0 && !ofRoot)
+      return send(encodeResult(request.id, responseTag.searchDone, { code: resultCode.referral, referrals: referral }));
+    if (bound === null && !ofRoot) {
       const message =
         '000004DC: LdapErr: DSID-0C090A5C, comment: In order to perform this operation a successful bind must be completed on the connection., data 0, v4563';
       return finish(request, resultCode.operationsError, message);
     }
     const messages = Buffer.concat(answerSearch(host.search, request, pages));
-    if (!host.faults.halfMessage) return send(messages);
+    if (!halfMessage) return send(messages);
     send(messages.subarray(0, messages.length >> 1));
     socket.end();
   }

@@ -35,6 +35,13 @@ export interface StoredEntry {
 
 export type Scope = 'base' | 'one' | 'subtree';
 
+export interface Reach {
+  /** Also into naming contexts below that of the base. */
+  readonly crossing?: boolean;
+  /** Also tombstones. */
+  readonly deleted?: boolean;
+}
+
 export interface Store {
   /** @throws Failure when the name is taken or is none, or lies in no naming context */
   add(entry: DirectoryEntry, contextHead?: boolean): void;
@@ -53,8 +60,11 @@ export interface Store {
   /** Heads of naming contexts that a search below `base` would cross into. */
   contextsBelow(base: StoredEntry, scope: Scope): readonly StoredEntry[];
   knows(attribute: string): boolean;
-  /** @param base null is the whole directory; @param crossing also into naming contexts below that of the base */
-  search(base: StoredEntry | null, scope: Scope, filter: Filter, crossing: boolean): StoredEntry[];
+  /** Parents before children. */
+  all(): Iterable<StoredEntry>;
+  clear(): void;
+  /** @param base null is the whole directory */
+  search(base: StoredEntry | null, scope: Scope, filter: Filter, reach?: Reach): StoredEntry[];
   readonly size: number;
   /** Objects tried by searches so far: what an index saves. */
   readonly tried: number;
@@ -132,11 +142,17 @@ export function createStore(): Store {
           (scope === 'subtree' || (scope === 'one' && head.parent === base)),
       ),
     knows: (attribute) => isListed(attribute) || (seen.get(attribute) ?? 0) > 0,
-    search(base, scope, filter, crossing) {
-      if (scope === 'base') return base !== null && matches(base, filter) ? [base] : [];
+    all: () => byKey.values(),
+    clear() {
+      for (const map of [byKey, indexes, seen]) map.clear();
+      heads.length = 0;
+    },
+    search(base, scope, filter, { crossing = false, deleted = false } = {}) {
+      const shown = (entry: StoredEntry) => deleted || !isTombstone(entry);
+      if (scope === 'base') return base !== null && shown(base) && matches(base, filter) ? [base] : [];
       const found: StoredEntry[] = [];
       for (const entry of candidates(filter) ?? byKey.values())
-        if (inScope(entry, base, scope, crossing) && matches(entry, filter)) found.push(entry);
+        if (shown(entry) && inScope(entry, base, scope, crossing) && matches(entry, filter)) found.push(entry);
       return found;
     },
     get size() {
@@ -226,6 +242,10 @@ export function createStore(): Store {
     }
     return union;
   }
+}
+
+export function isTombstone(entry: StoredEntry): boolean {
+  return entry.attributes.has('isdeleted');
 }
 
 function inScope(entry: StoredEntry, base: StoredEntry | null, scope: Scope, crossing: boolean): boolean {

@@ -20,7 +20,23 @@ export interface TreeFacts {
 }
 
 /** Object identifiers of controls the server understands; listed in the rootDSE. */
-export const controlOid = { paging: '1.2.840.113556.1.4.319', domainScope: '1.2.840.113556.1.4.1339' } as const;
+export const controlOid = {
+  paging: '1.2.840.113556.1.4.319',
+  domainScope: '1.2.840.113556.1.4.1339',
+  showDeleted: '1.2.840.113556.1.4.417',
+} as const;
+
+/** Object identifiers of extended operations; listed in the rootDSE. */
+export const extensionOid = { startTls: '1.3.6.1.4.1.1466.20037', whoAmI: '1.3.6.1.4.1.4203.1.11.3' } as const;
+
+/** The nTDSDSA object of the one controller: dsServiceName of the rootDSE. */
+export function settingsDn(domain: string): string {
+  return `CN=NTDS Settings,${serverDn(domain)}`;
+}
+
+function serverDn(domain: string): string {
+  return `CN=DC1,CN=Servers,CN=Default-First-Site-Name,CN=Sites,CN=Configuration,${domainDn(domain)}`;
+}
 
 /** @param store takes parents before children */
 export function plantTree(store: Pick<Store, 'add'>, facts: TreeFacts): void {
@@ -33,6 +49,8 @@ export function plantTree(store: Pick<Store, 'add'>, facts: TreeFacts): void {
       objectSid: [sidBytes(facts.domainSid) ?? Buffer.alloc(0)].filter(({ length }) => length > 0),
       // Half an hour, as negative 100 ns: how long an account stays locked.
       lockoutDuration: ['-18000000000'],
+      // Never, where Active Directory says 42 days: what time a laboratory believes in is not known here.
+      maxPwdAge: ['-9223372036854775808'],
     }),
     true,
   );
@@ -63,21 +81,43 @@ export function plantTree(store: Pick<Store, 'add'>, facts: TreeFacts): void {
   );
 }
 
-/** @param now milliseconds since 1970 */
-export function rootDse(facts: TreeFacts, now: number): Record<string, readonly string[]> {
+/** What a controller has of its own, beside the domain: where tombstones lie, and the object that tells its invocation. */
+export function plantController(store: Pick<Store, 'add'>, domain: string, invocationId: Buffer): void {
+  const suffix = domainDn(domain);
+  store.add(object(`CN=Deleted Objects,${suffix}`, ['top', 'container'], { isDeleted: ['TRUE'] }));
+  const sites = `CN=Sites,CN=Configuration,${suffix}`;
+  store.add(object(sites, ['top', 'sitesContainer'], {}));
+  store.add(object(`CN=Default-First-Site-Name,${sites}`, ['top', 'site'], {}));
+  store.add(object(`CN=Servers,CN=Default-First-Site-Name,${sites}`, ['top', 'serversContainer'], {}));
+  store.add(object(serverDn(domain), ['top', 'server'], { dNSHostName: [`dc1.${domain}`] }));
+  const settings = { invocationId: [invocationId] };
+  store.add(object(settingsDn(domain), ['top', 'applicationSettings', 'nTDSDSA'], settings));
+}
+
+/** What of the rootDSE is not the same for ever. */
+export interface RootState {
+  /** Milliseconds since 1970. */
+  readonly now: number;
+  readonly highestCommittedUsn: number;
+}
+
+export function rootDse(facts: TreeFacts, state: RootState): Record<string, readonly string[]> {
   const suffix = domainDn(facts.domain);
   const configuration = `CN=Configuration,${suffix}`;
-  const server = `CN=DC1,CN=Servers,CN=Default-First-Site-Name,CN=Sites,${configuration}`;
+  const server = serverDn(facts.domain);
   return {
-    currentTime: [generalizedTime(new Date(now))],
+    currentTime: [generalizedTime(new Date(state.now))],
     subschemaSubentry: [`CN=Aggregate,CN=Schema,${configuration}`],
-    dsServiceName: [`CN=NTDS Settings,${server}`],
+    dsServiceName: [settingsDn(facts.domain)],
+    highestCommittedUSN: [String(state.highestCommittedUsn)],
     namingContexts: [suffix, configuration, `CN=Schema,${configuration}`],
     defaultNamingContext: [suffix],
     schemaNamingContext: [`CN=Schema,${configuration}`],
     configurationNamingContext: [configuration],
     rootDomainNamingContext: [suffix],
     supportedControl: Object.values(controlOid),
+    supportedExtension: Object.values(extensionOid),
+    supportedSASLMechanisms: ['EXTERNAL'],
     supportedLDAPVersion: ['3', '2'],
     supportedCapabilities: ['1.2.840.113556.1.4.800', '1.2.840.113556.1.4.1670', '1.2.840.113556.1.4.1935'],
     dnsHostName: [`dc1.${facts.domain}`],
