@@ -10,10 +10,12 @@ import type {
   Settings,
   SiteSettings,
 } from '../gateway/settings.ts';
+import type { MappingSettings } from '../mapping/mapper-contract.ts';
 import type { RevocationSettings } from '../revocation/revocation-contract.ts';
 import type { BindingSettings } from '../tls/binding.ts';
 import type { IssuerList, TrustMode } from '../trust/judgement.ts';
 import { printable } from './complaint.ts';
+import { mappingLine } from './describe-mapping.ts';
 
 export interface BindingRule {
   readonly binding: string;
@@ -69,6 +71,8 @@ export interface Rules {
   readonly bindings: readonly BindingRule[];
   /** Null where no binding checks revocation. */
   readonly revocation: RevocationRule | null;
+  /** Null where no location maps. */
+  readonly mapping: MappingSettings | null;
   readonly locations: readonly LocationRule[];
   readonly warnings: readonly string[];
 }
@@ -78,6 +82,7 @@ export function describeRules(settings: Settings): Rules {
   return {
     bindings: settings.bindings.map((binding) => bindingRule(binding, settings)),
     revocation: revocationRule(settings),
+    mapping: settings.directory === null ? null : settings.mapping,
     locations: settings.sites.flatMap((site) =>
       site.locations.map((location) => locationRule(site, location)).reverse(),
     ),
@@ -90,6 +95,7 @@ export function rulesText(rules: Rules): readonly string[] {
   return [
     ...rules.bindings.map(bindingLine),
     ...(rules.revocation === null ? [] : [revocationLine(rules.revocation)]),
+    ...(rules.mapping === null ? [] : [mappingLine(rules.mapping)]),
     ...rules.locations.map(locationLine),
     ...rules.warnings.map((warning) => `warning: ${warning}`),
   ].map(printable);

@@ -11,9 +11,9 @@ import type { BindingSettings } from '../tls/binding.ts';
 import type { TrustStore } from '../trust/judgement.ts';
 import { checkLate, clientCertificateOf, readBindings, type BindingDraft } from './bindings.ts';
 import { complain } from './complaint.ts';
-import { defaultMappingSettings, mappingMethods } from '../mapping/mapper-contract.ts';
 import { readForest } from './directory-section.ts';
 import { issuerHints } from './issuer-hints.ts';
+import { readMapping } from './mapping-section.ts';
 import { readParts, type Parts } from './parts.ts';
 import { createReading, type ConfigurationFacilities, type Reading } from './reading.ts';
 import { resolvePath, whyUnreadable } from './references.ts';
@@ -71,7 +71,8 @@ function failureOf(reading: Reading): Failure {
 async function settingsOf(reading: Reading): Promise<Omit<Settings, 'warnings'> | null> {
   const written = readParts(reading);
   if (written === null) return null;
-  checkWeaknesses(written, reading);
+  const mapping = readMapping(written, reading);
+  checkWeaknesses(written, mapping, reading);
   const bindings = readBindings(written.bindings, reading);
   const sites = readSites(written.sites, bindings, written.broken.has('bindings'), locationDefaults(written), reading);
   const mode = (draft: BindingDraft) => clientCertificateOf(draft, locationsBehind(draft, sites));
@@ -111,7 +112,7 @@ async function settingsOf(reading: Reading): Promise<Omit<Settings, 'warnings'> 
     ),
     sites: sites.map(({ settings }) => settings),
     directory: sites.some(maps) ? directory : null,
-    mapping: mappingSettings(written),
+    mapping,
     identityHeaders: headerNames(written.identity.headers, reading),
     verdictHeader: written.verdictHeader,
     limits: limitSettings(written.limits, reading),
@@ -168,12 +169,6 @@ function checkTogether(
     });
   if (mapping === undefined && said && !written.broken.has('sites'))
     reading.warn(['directory'], 'is not asked: no location maps');
-  const { strongCertificateBindingEnforcement: enforcement } = written.mapping;
-  if (enforcement !== 1 && reading.source.has(['mapping', 'certificateBackdatingCompensation']))
-    reading.warn(
-      ['mapping', 'certificateBackdatingCompensation'],
-      `means nothing with strongCertificateBindingEnforcement ${enforcement}`,
-    );
 }
 
 function maps(site: SiteDraft): boolean {
@@ -214,18 +209,5 @@ function bindingSettings(
       trust === undefined ? '' : trust.store.digest,
       JSON.stringify(trust?.judge ?? null),
     ),
-  };
-}
-
-function mappingSettings({ mapping, trust }: Parts): Settings['mapping'] {
-  return {
-    ...defaultMappingSettings,
-    strongCertificateBindingEnforcement: mapping.strongCertificateBindingEnforcement,
-    certificateBackdatingCompensation: mapping.certificateBackdatingCompensation,
-    useSubjectAltName: mapping.useSubjectAltName,
-    ntAuthMethods: trust.ntAuth === 'directory' ? mappingMethods : [],
-    sidVeto: mapping.sidVeto,
-    deadline: mapping.deadline,
-    cache: mapping.cache,
   };
 }

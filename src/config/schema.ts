@@ -7,6 +7,7 @@ import { z } from 'zod';
 import { accessFlagBits, type AccessFlag } from '../iis/access-flags.ts';
 import { directoryUrl, dnsName, endpoint, hostName, ipAddress, listener, origin } from './addresses.ts';
 import { group, maybe, needed, standard } from './keys.ts';
+import { mapping } from './mapping-schema.ts';
 import { certificatesReference, fileReference, secretReference } from './references.ts';
 import { revocation } from './revocation-schema.ts';
 import {
@@ -255,52 +256,6 @@ export const directory = group(
     ),
   },
   'where accounts are looked up',
-);
-
-export const mapping = group(
-  {
-    outcomes: standard(
-      choice(['safe', 'iis']),
-      'safe',
-      'iis answers as IIS does also where that hides a failure; needs labOnly',
-    ),
-    profile: standard(
-      choice(['windows-2026']),
-      'windows-2026',
-      'strong bindings alone, X509IssuerSerialNumber, X509SKI, X509SHA1PublicKey and SID',
-    ),
-    strongCertificateBindingEnforcement: standard(
-      choice([0, 1, 2]),
-      2,
-      'KB5014754: 2 full enforcement, 1 compatibility, 0 off; below 2 needs labOnly',
-    ),
-    certificateBackdatingCompensation: standard(
-      count(0, 4_294_967_295),
-      600,
-      'seconds by which a certificate may be older than its account; only with enforcement 1',
-    ),
-    useSubjectAltName: standard(flag, true, 'whether UPN and DNS names of the certificate may map'),
-    sidVeto: standard(
-      flag,
-      false,
-      "refuse when the certificate names another account's SID, also beside a strong mapping",
-    ),
-    deadline: standard(duration(1), '5s', 'bound on one mapping; beyond, the answer is 503'),
-    cache: group(
-      {
-        positive: standard(duration(1000), '15m', 'how long an account is believed'),
-        negative: standard(duration(1000), '1m', 'how long "not mapped" is believed'),
-        stale: standard(
-          duration(),
-          '10m',
-          'how long beyond `positive` an account serves while no newer one can be had',
-        ),
-        maximum: standard(count(1, 10_000_000), 200_000, 'entries'),
-      },
-      'answers that are kept',
-    ).prefault({}),
-  },
-  'from certificate to account',
 );
 
 export const identity = group(

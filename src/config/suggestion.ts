@@ -2,9 +2,11 @@
  * "Did you mean": which of the words that would have been right is nearest to the one that was written.
  */
 
-/** @returns the nearest word, or null when nothing is near enough to be meant */
-export function nearest(written: string, words: Iterable<string>): string | null {
+/** @returns the one word of which more than half was written, else the nearest, or null when nothing is near enough to be meant */
+export function nearest(written: string, words: readonly string[]): string | null {
   if (written.length > 64) return null;
+  const begun = words.filter((word) => word.startsWith(written) && written.length > word.length / 2);
+  if (begun.length === 1) return begun[0] ?? null;
   let best: string | null = null;
   let bestDistance = Math.max(1, Math.floor(written.length / 3)) + 1;
   for (const word of words) {
