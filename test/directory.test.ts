@@ -9,7 +9,6 @@ import type { Instant, Millis } from '../src/base/brand.ts';
 import { systemClock } from '../src/base/clock.ts';
 import { parseAccount } from '../src/directory/account.ts';
 import { backoffDelay } from '../src/directory/backoff.ts';
-import { createBindGate } from '../src/directory/bind-gate.ts';
 import type { DirectorySearch } from '../src/directory/connection.ts';
 import { Controller } from '../src/directory/controller.ts';
 import type { Assertion, Forest, Located, SearchRecord } from '../src/directory/directory.ts';
@@ -37,6 +36,7 @@ import {
   childOptions,
   childPlace,
   domain,
+  gateFor,
   domainSid,
   handClock,
   openDirectory,
@@ -73,13 +73,14 @@ function reasonIn(located: { readonly kind: string; readonly reason?: string }):
   return located.kind === 'unknown' ? (located.reason ?? '') : `not unknown but ${located.kind}`;
 }
 
-await t.test('addresses: ldaps with a host and perhaps a port, nothing else', (t) => {
+await t.test('addresses: ldaps, or ldap for StartTLS, with a host and perhaps a port, nothing else', (t) => {
   const dc = parseEndpoint('ldaps://DC1.Lab.Example.test');
   t.strictSame(dc, {
     url: 'ldaps://dc1.lab.example.test:636',
     host: 'dc1.lab.example.test',
     port: 636,
     isAddress: false,
+    startTls: false,
   });
   t.match(parseEndpoint('LDAPS://10.0.0.1:3269/'), { url: 'ldaps://10.0.0.1:3269', isAddress: true });
   t.match(parseEndpoint('ldaps://[2001:DB8::1]:1636'), {
@@ -88,7 +89,7 @@ await t.test('addresses: ldaps with a host and perhaps a port, nothing else', (t
     isAddress: true,
   });
   const bad = [
-    'ldap://dc1',
+    'ldap:dc1',
     'dc1',
     'ldaps://',
     'ldaps://dc1/DC=lab',
@@ -106,7 +107,13 @@ await t.test('addresses: ldaps with a host and perhaps a port, nothing else', (t
     'https://dc1',
   ])
     t.throws(() => parseEndpoint(url), { name: 'Failure', code: 'directory-url', exitCode: 2 }, url);
-  t.throws(() => parseEndpoint('ldap://dc1:389'), { code: 'directory-url', hint: /clear-text/ });
+  t.strictSame(parseEndpoint('LDAP://DC1'), {
+    url: 'ldap://dc1:389',
+    host: 'dc1',
+    port: 389,
+    isAddress: false,
+    startTls: true,
+  });
   t.end();
 });
 
@@ -127,7 +134,7 @@ await t.test('settings that cannot work are refused before anything is connected
       { code: 'directory-settings', exitCode: 2 },
       what,
     );
-  t.throws(() => createForest(settingsFor(['ldap://127.0.0.1']), facilities), { code: 'directory-url' });
+  t.throws(() => createForest(settingsFor(['ldap:127.0.0.1']), facilities), { code: 'directory-url' });
   t.end();
 });
 
@@ -475,7 +482,7 @@ await t.test('the bind gate', async (t) => {
   const long = 60_000 as Millis;
 
   await t.test('an unproven password goes to one server at a time, a proven one to all', async (t) => {
-    const gate = createBindGate('cn', 'pw');
+    const gate = gateFor(bind);
     const order: string[] = [];
     const first = await gate.enter(long, never);
     const waiting = ['b', 'c'].map(async (name) => {
@@ -496,7 +503,7 @@ await t.test('the bind gate', async (t) => {
   });
 
   await t.test('a refusal stops everybody until it is taken back', async (t) => {
-    const gate = createBindGate('cn', 'pw');
+    const gate = gateFor(bind);
     const first = await gate.enter(long, never);
     const second = gate.enter(long, never);
     first?.leave({ kind: 'refused', reason: 'no' });
@@ -508,7 +515,7 @@ await t.test('the bind gate', async (t) => {
   });
 
   await t.test('nobody waits for a bind that hangs longer than its patience, or than its own attempt', async (t) => {
-    const gate = createBindGate('cn', 'pw');
+    const gate = gateFor(bind);
     await gate.enter(long, never);
     t.not(await gate.enter(1 as Millis, never), null);
     t.not(await gate.enter(long, AbortSignal.abort()), null);
@@ -767,7 +774,7 @@ await t.test('one controller', async (t) => {
     const controller = new Controller({
       endpoint: parseEndpoint(url),
       certificateAuthorities: [authority.cert],
-      gate: createBindGate(bind.dn, bind.password),
+      gate: gateFor(bind),
       connectTimeout: patience,
       searchTimeout: patience,
       connections: 2,

@@ -48,9 +48,11 @@ export class ConnectionPool {
   #proven = false;
   #timer: NodeJS.Timeout | null = null;
   #heard = 0;
+  readonly #unwatch: () => void;
 
   constructor(settings: PoolSettings) {
     this.#settings = settings;
+    this.#unwatch = settings.gate.watch(() => this.#readmit());
     this.#start();
   }
 
@@ -102,6 +104,7 @@ export class ConnectionPool {
 
   async close(): Promise<void> {
     this.#closing.abort();
+    this.#unwatch();
     this.#stopTimer();
     this.#enter('down', 'the directory was closed');
     const live = [...this.#live.keys()];
@@ -140,7 +143,8 @@ export class ConnectionPool {
     this.#opening -= 1;
     if (opened.kind !== 'open' || fault !== null || this.#closed) {
       if (opened.kind === 'open') opened.connection.destroy(fault ?? this.#reason);
-      if (!this.#closed) this.#failed(opened.kind === 'refused', fault ?? '');
+      const refused = opened.kind === 'refused' && this.#settings.gate.refusal !== null;
+      if (!this.#closed) this.#failed(refused, fault ?? '');
       return;
     }
     connection = opened.connection;
@@ -157,6 +161,12 @@ export class ConnectionPool {
     return fault;
   }
 
+  /** The credentials may be tried again. */
+  #readmit(): void {
+    if (this.#live.size > 0 || this.#state === 'refused') this.retry();
+  }
+
+  /** @param refused the credentials were; by now they may be others */
   #failed(refused: boolean, reason: string): void {
     if (this.#live.size === 0) {
       if (refused) this.#enter('refused', reason);

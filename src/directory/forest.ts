@@ -5,7 +5,9 @@
 import type { Millis } from '../base/brand.ts';
 import type { Clock } from '../base/clock.ts';
 import { Failure, reasonOf } from '../base/failure.ts';
-import { createBindGate, type BindGate } from './bind-gate.ts';
+import type { BindGate } from './bind-gate.ts';
+import { faultOfCredentials } from './authentication.ts';
+import { createBindGates, type BindGates } from './bind-gates.ts';
 import { Controller, pipelined } from './controller.ts';
 import type {
   BindCredentials,
@@ -15,7 +17,6 @@ import type {
   ForestSettings,
   Located,
   SearchRecord,
-  SimpleCredentials,
 } from './directory.ts';
 import { dnOfDomain } from './dn.ts';
 import { createDomain } from './domain.ts';
@@ -48,15 +49,23 @@ export interface LiveForest extends Forest, ObjectReader {
  * Begins to connect at once, in the background.
  * @throws Failure `directory-settings` or `directory-url` for settings that cannot work
  */
-export function createForest(settings: ForestSettings, facilities: DirectoryFacilities): LiveForest {
+export function createForest(
+  settings: ForestSettings,
+  facilities: DirectoryFacilities,
+  gates: BindGates = createBindGates(() => facilities.clock.monotonic()),
+): LiveForest {
   check(settings);
   const { clock } = facilities;
-  const gates = new Map<string, BindGate>();
   const places: ObjectPlace[] = [];
   const groupOf = (name: string, urls: readonly string[], bind: BindCredentials, examine: Examine): ServerGroup => {
-    const controllers = urls.map((url) => createController(url, gateOf(gates, bind), settings, facilities, examine));
+    const controllers = urls.map((url) =>
+      createController(url, gates.gateFor(bind, url), settings, facilities, examine),
+    );
     const group = createServerGroup(name, controllers, () => clock.monotonic());
-    places.push({ group, servers: controllers.map((one) => objectServer(one, gateOf(gates, bind), settings)) });
+    places.push({
+      group,
+      servers: controllers.map((one) => objectServer(one, gates.gateFor(bind, one.url), settings)),
+    });
     return group;
   };
   const groups = settings.domains.map(({ name, controllers, bind }) =>
@@ -126,11 +135,12 @@ export function createForest(settings: ForestSettings, facilities: DirectoryFaci
       return (await Promise.all(everyGroup.map((group) => group.health()))).flat();
     },
     retry() {
-      for (const gate of gates.values()) gate.reopen();
+      gates.reopen();
       for (const group of everyGroup) group.retry();
     },
     async close() {
       reader.close();
+      gates.close();
       await Promise.all([...everyGroup.map((group) => group.close()), facts.close()]);
     },
   };
@@ -185,24 +195,6 @@ function objectServer(controller: Controller, gate: BindGate, settings: ForestSe
   };
 }
 
-/** Servers that get the same password share what became of it. */
-function gateOf(gates: Map<string, BindGate>, bind: BindCredentials): BindGate {
-  const { dn, password } = simple(bind);
-  const key = JSON.stringify([dn, password]);
-  const gate = gates.get(key) ?? createBindGate(dn, password);
-  gates.set(key, gate);
-  return gate;
-}
-
-function simple(bind: BindCredentials): SimpleCredentials {
-  if (bind.kind === 'simple') return bind;
-  throw new Failure('SASL EXTERNAL is not spoken', {
-    code: 'directory-settings',
-    hint: 'bind with a name and a password',
-    exitCode: 2,
-  });
-}
-
 /** One connection that hangs or dies must not stop everything. */
 function connectionsOf({ connections }: ForestSettings): number {
   return Math.max(2, connections);
@@ -245,12 +237,8 @@ function check({ domains }: ForestSettings): void {
     if (domains.filter((domain) => domain.name === name).length > 1)
       throw refuse(`the domain ${name} is configured twice`, 'put all its controllers into one entry');
     if (controllers.length === 0) throw refuse(`${name} has no controllers`, 'give at least one ldaps:// URL');
-    // A name without password is an unauthenticated bind, which succeeds as nobody (RFC 4513 section 5.1.2).
-    const { dn, password } = simple(bind);
-    if (dn === '' || password === '')
-      throw refuse(
-        `the bind account of ${name} lacks a name or a password`,
-        'anonymous and unauthenticated binds are not used',
-      );
+    const fault = faultOfCredentials(bind);
+    if (fault !== null)
+      throw refuse(`the bind of ${name} ${fault}`, 'anonymous and unauthenticated binds are not used');
   }
 }

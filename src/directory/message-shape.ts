@@ -23,6 +23,34 @@ export function outlineOf(message: Buffer): MessageHead | null {
   return { id: message.readUIntBE(id.start, id.end - id.start), operation };
 }
 
+/** What an extended response says (RFC 4511 section 4.12). */
+export interface ExtendedResult {
+  readonly id: number;
+  readonly code: number;
+  /** Text of the server, as it came. */
+  readonly diagnostic: string;
+  /** The responseName; null where the server gives none. */
+  readonly name: string | null;
+}
+
+/** Null when the bytes are not one whole extended response. */
+export function resultOf(message: Buffer): ExtendedResult | null {
+  const head = outlineOf(message);
+  if (head?.operation !== 'extended') return null;
+  const [envelope] = childrenOf(message, 0, message.length) ?? [];
+  const [, body] = envelope === undefined ? [] : (childrenOf(message, envelope.start, envelope.end) ?? []);
+  const parts = body === undefined ? [] : (childrenOf(message, body.start, body.end) ?? []);
+  const [code, , text] = parts;
+  if (code === undefined || text === undefined) return null;
+  const name = parts.find(({ tag }) => tag === tags.responseName);
+  return {
+    id: head.id,
+    code: message.readUIntBE(code.start, code.end - code.start),
+    diagnostic: message.toString('utf8', text.start, text.end),
+    name: name === undefined ? null : message.toString('latin1', name.start, name.end),
+  };
+}
+
 type Shape = (message: Buffer, body: Element) => boolean;
 
 const shapes: Readonly<Record<MessageHead['operation'], Shape>> = {
@@ -102,7 +130,15 @@ export function readHeader(bytes: Buffer, at: number, end: number): Header | 'ma
   return { tag, start: at + 2 + octets, length: bytes.readUIntBE(at + 2, octets) };
 }
 
-const tags = { integer: 0x02, octets: 0x04, enumerated: 0x0a, sequence: 0x30, set: 0x31, controls: 0xa0 } as const;
+const tags = {
+  integer: 0x02,
+  octets: 0x04,
+  enumerated: 0x0a,
+  sequence: 0x30,
+  set: 0x31,
+  controls: 0xa0,
+  responseName: 0x8a,
+} as const;
 
 const operations: ReadonlyMap<number, MessageHead['operation']> = new Map([
   [0x61, 'bind'],

@@ -1,23 +1,20 @@
 /**
  * From nothing to an authenticated connection: TCP, verified TLS and bind, one after the other, finished before anybody gets it.
- * Decides whether a failure is the server's (it may be tried again) or the account's (it must not). How long a failed
- * server is left alone is decided by `connection-pool.ts`.
+ * Decides the order and the time. Whether a failed bind may be tried again is said in `authentication.ts`, how long a failed
+ * server is left alone in `connection-pool.ts`.
  */
 import type { Client } from 'ldapts';
 import type { Millis } from '../base/brand.ts';
 import { reasonOf } from '../base/failure.ts';
+import { authenticate, type Authenticated } from './authentication.ts';
 import type { BindGate } from './bind-gate.ts';
 import { createClient } from './client.ts';
 import { createConnection, type Connection } from './connection.ts';
-import type { Endpoint } from './endpoint.ts';
 import { FramedSocket, framingLimits, type FramingLimits } from './framed-socket.ts';
-import { plainText, resultCodeOf, resultCodes } from './result-code.ts';
-import { connectSecurely } from './secure-socket.ts';
+import { plainText } from './result-code.ts';
+import { connectSecurely, type SecureSettings } from './secure-socket.ts';
 
-export interface OpeningSettings {
-  readonly endpoint: Endpoint;
-  /** PEM texts; empty: Node's default roots. */
-  readonly certificateAuthorities: readonly string[];
+export interface OpeningSettings extends Omit<SecureSettings, 'clientCertificate'> {
   readonly gate: BindGate;
   readonly connectTimeout: Millis;
   readonly limits?: FramingLimits;
@@ -51,8 +48,10 @@ export async function openConnection(
   );
   signal.addEventListener('abort', giveUp);
   if (signal.aborted) giveUp();
+  const { credentials } = settings.gate;
+  const clientCertificate = credentials.kind === 'external' ? credentials : null;
   try {
-    const socket = await connectSecurely(settings.endpoint, settings.certificateAuthorities, attempt.signal);
+    const socket = await connectSecurely({ ...settings, clientCertificate }, attempt.signal);
     phase = 'answer to the bind';
     const framed = new FramedSocket(socket, settings.limits ?? framingLimits, () => events.heard());
     const client = createClient(settings.endpoint.url, framed);
@@ -69,36 +68,22 @@ export async function openConnection(
   }
 }
 
-type Bound =
-  | { readonly kind: 'accepted' }
-  | { readonly kind: 'refused'; readonly reason: string }
-  | { readonly kind: 'unanswered'; readonly reason: string };
-
 async function bind(
   client: Client,
   framed: FramedSocket,
-  { gate, connectTimeout }: OpeningSettings,
+  { endpoint, gate, connectTimeout }: OpeningSettings,
   signal: AbortSignal,
-): Promise<Bound> {
+): Promise<Authenticated> {
   const pass = await gate.enter((connectTimeout / 4) as Millis, signal);
   if (pass === null) return { kind: 'refused', reason: gate.refusal ?? 'the credentials were refused' };
   const ended = signal.aborted || framed.destroyed;
-  const outcome: Bound = ended
+  const outcome: Authenticated = ended
     ? { kind: 'unanswered', reason: framed.reason || plainText(reasonOf(signal.reason)) }
-    : await untilEnd(client.bind(gate.dn, gate.password), framed, signal).then(() => ({ kind: 'accepted' }), outcomeOf);
+    : await untilEnd(authenticate(client, gate.credentials, pass.password, endpoint), framed, signal).catch(
+        (error: unknown) => ({ kind: 'unanswered', reason: plainText(reasonOf(error)) }),
+      );
   pass.leave(outcome);
   return outcome;
-}
-
-/**
- * invalidCredentials covers more than a wrong password: AD's diagnostic `data 775` is an account that is locked out for now,
- * which ends by itself and where a bind does not count as another failure. The other kinds need a person.
- */
-function outcomeOf(error: unknown): Bound {
-  const result = resultCodeOf(error);
-  if (result === null) return { kind: 'unanswered', reason: plainText(reasonOf(error)) };
-  const forNow = result.code !== resultCodes.invalidCredentials || /\bdata 775\b/.test(result.text);
-  return { kind: forNow ? 'unanswered' : 'refused', reason: `the bind was answered with ${result.text}` };
 }
 
 /** The work, or a rejection as soon as the connection or the attempt has ended: ldapts does not always settle. */

@@ -14,11 +14,15 @@ export function resultCodeOf(error: unknown): ResultCode | null {
   // ldapts makes up 248 when an answer has no result at all.
   if (error.code === 248) return null;
   const diagnostic = plainText(error.message.replace(/ ?Code: 0x[0-9a-f]+$/, ''));
-  const name = names.get(error.code) ?? 'result code';
-  return { code: error.code, text: `${name} (${error.code})${diagnostic === '' ? '' : `: ${diagnostic}`}` };
+  return { code: error.code, text: codeText(error.code, diagnostic) };
 }
 
-export const resultCodes = { sizeLimitExceeded: 4, noSuchObject: 32, invalidCredentials: 49 } as const;
+/** @param diagnostic plain text, may be empty */
+export function codeText(code: number, diagnostic: string): string {
+  return `${names.get(code) ?? 'result code'} (${code})${diagnostic === '' ? '' : `: ${diagnostic}`}`;
+}
+
+export const resultCodes = { success: 0, sizeLimitExceeded: 4, noSuchObject: 32, invalidCredentials: 49 } as const;
 
 /** The code is about this search alone: connection and server are as good as before. */
 export function isAboutSearch(code: number): boolean {

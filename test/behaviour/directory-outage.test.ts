@@ -5,7 +5,6 @@
 import type { Socket } from 'node:net';
 import t from 'tap';
 import type { Millis } from '../../src/base/brand.ts';
-import { createBindGate } from '../../src/directory/bind-gate.ts';
 import { ConnectionPool } from '../../src/directory/connection-pool.ts';
 import type { Assertion, Forest, Located } from '../../src/directory/directory.ts';
 import { parseEndpoint } from '../../src/directory/endpoint.ts';
@@ -14,6 +13,7 @@ import {
   authority,
   bind,
   domain,
+  gateFor,
   handClock,
   openDirectory,
   readyDirectory,
@@ -463,7 +463,7 @@ await t.test('bounds', async (t) => {
     const pool = new ConnectionPool({
       endpoint: parseEndpoint(server.url),
       certificateAuthorities: [authority.cert],
-      gate: createBindGate(bind.dn, bind.password),
+      gate: gateFor(bind),
       connectTimeout: patience,
       connections: 2,
       monotonic: () => clock.monotonic(),

@@ -3,9 +3,9 @@
  */
 import type { Instant, Millis } from '../../src/base/brand.ts';
 import { systemClock, type Clock } from '../../src/base/clock.ts';
-import type { ForestSettings, SearchRecord } from '../../src/directory/directory.ts';
+import type { BindCredentials, ForestSettings, SearchRecord } from '../../src/directory/directory.ts';
 import { parseEndpoint } from '../../src/directory/endpoint.ts';
-import { createBindGate, type BindGate } from '../../src/directory/bind-gate.ts';
+import { createBindGate, type BindGate, type BindGateSettings } from '../../src/directory/bind-gate.ts';
 import type { Connection } from '../../src/directory/connection.ts';
 import { createForest, type DirectoryFacilities, type LiveForest } from '../../src/directory/forest.ts';
 import type { FramingLimits } from '../../src/directory/framed-socket.ts';
@@ -139,6 +139,10 @@ export async function readyDirectory(
   return forest;
 }
 
+export function gateFor(credentials: BindCredentials, more: Partial<BindGateSettings> = {}): BindGate {
+  return createBindGate({ credentials, monotonic: () => systemClock.monotonic(), ...more });
+}
+
 export interface OpenOptions {
   readonly gate?: BindGate;
   readonly certificateAuthorities?: readonly string[];
@@ -153,7 +157,7 @@ export async function openOne(t: LabTest, url: string, options: OpenOptions = {}
     {
       endpoint: parseEndpoint(url),
       certificateAuthorities: options.certificateAuthorities ?? [authority.cert],
-      gate: options.gate ?? createBindGate(bind.dn, bind.password),
+      gate: options.gate ?? gateFor(bind),
       connectTimeout: (options.connectTimeout ?? 5000) as Millis,
       ...(options.limits === undefined ? {} : { limits: options.limits }),
     },
