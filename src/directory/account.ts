@@ -117,7 +117,7 @@ const flags = {
  * Class and trust bits have to agree: an account that is half a user and half a computer is neither. The key distribution
  * centre's own accounts (krbtgt, and krbtgt_12345 of read-only controllers) and trusts belong to nobody who logs on.
  */
-function kindOf(sid: string, samAccountName: string, classes: readonly string[], control: number): AccountKind {
+export function kindOf(sid: string, samAccountName: string, classes: readonly string[], control: number): AccountKind {
   const trust = control & (flags.interdomainTrust | flags.workstationTrust | flags.serverTrust);
   if (sid.endsWith('-502') || /^krbtgt(?:_\d+)?$/i.test(samAccountName)) return 'other';
   if ((control & (flags.interdomainTrust | flags.temporaryDuplicate)) !== 0) return 'other';
@@ -126,7 +126,7 @@ function kindOf(sid: string, samAccountName: string, classes: readonly string[],
 }
 
 /** INTEGER of 32 bits (RFC 4517 section 3.3.16), signed: AD writes 0x80000000 and above as negative numbers. */
-function parseInteger(value: Buffer): number | null {
+export function parseInteger(value: Buffer): number | null {
   const text = value.toString('latin1');
   const number = /^-?\d{1,10}$/.test(text) ? Number(text) : Number.NaN;
   return number >= -(2 ** 31) && number < 2 ** 32 ? number : null;

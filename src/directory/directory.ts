@@ -45,7 +45,7 @@ export interface DomainNames {
   readonly upnSuffixes: readonly string[];
 }
 
-export interface Forest {
+export interface Forest extends PrincipalReader, AccountReader {
   /** What it is called in messages and settings: as configured, else the DNS name of its first domain. */
   readonly name: string;
   /** Never rejects. Answers within `deadline` milliseconds of the call. */
@@ -198,6 +198,8 @@ export type Groups =
 
 /** Reads accounts again that were read before. Part of a forest. */
 export interface AccountReader {
+  /** Whether the account is in one of the domains configured for this forest. */
+  holds(account: Account): boolean;
   /**
    * By objectGUID, in batches, each at a controller of its own domain; also where the account has been moved within it. `gone`: the domain
    * answered and has no such object any more. Never rejects.
@@ -219,10 +221,15 @@ export type DirectoryChange =
       readonly sid: Sid;
       readonly identifiers: readonly Assertion[];
     }
-  /** A group was written to: its members may be others now. */
-  | { readonly kind: 'group'; readonly sid: Sid; readonly dn: Dn }
+  /**
+   * A group was written to: its members may be others now. `within`: the groups that it is in itself, nested ones too; null where that could
+   * not be read.
+   */
+  | { readonly kind: 'group'; readonly sid: Sid; readonly dn: Dn; readonly within: ReadonlySet<Sid> | null }
   /** NTAuth or the names of domains and suffixes are others now. */
   | { readonly kind: 'forest'; readonly what: 'ntAuth' | 'partitions' }
+  /** Something was written that ordinary readers do not see: an account may have been deleted. */
+  | { readonly kind: 'unseen' }
   /** What happened since the last poll cannot be known: another controller, or one that was restored. */
   | { readonly kind: 'unsure'; readonly reason: string };
 

@@ -4,7 +4,7 @@
  */
 import type { Clock } from '../base/clock.ts';
 import type { Account } from '../base/identity.ts';
-import { accountAttributes, parseAccount } from './account.ts';
+import { accountAttributes, parseAccount, type ParsedAccount } from './account.ts';
 import { createBatcher, type Batcher, type BatchSettings } from './batch.ts';
 import type { SearchRecord } from './directory.ts';
 import { dnOfDomain, domainOfDn } from './dn.ts';
@@ -25,6 +25,8 @@ export interface Domain {
   find(values: readonly Equality[], deadline: number, records: SearchRecord[]): Promise<Accounts>;
   /** The account at `dn`, which must still be the object of that GUID (32 hex digits). Settles by `deadline`. */
   reread(dn: string, guid: string, deadline: number, records: SearchRecord[]): Promise<Accounts>;
+  /** What an entry that a controller gave says, complete; or why it cannot be used. Settles by `deadline`. */
+  accountOf(found: Found, deadline: number, records: SearchRecord[]): Promise<ParsedAccount>;
 }
 
 export interface DomainFacilities extends BatchSettings {
@@ -39,19 +41,23 @@ export interface DomainFacilities extends BatchSettings {
 export function createDomain(name: string, group: ServerGroup, facilities: DomainFacilities): Domain {
   const batcher: Batcher = createBatcher({ group, base: dnOfDomain(name), attributes: accountAttributes }, facilities);
 
+  async function accountOf(found: Found, deadline: number, records: SearchRecord[]): Promise<ParsedAccount> {
+    const unusable = (reason: string): ParsedAccount => ({ kind: 'unusable', reason });
+    const readAt = facilities.clock.now();
+    if (domainOfDn(found.entry.dn) !== name)
+      return unusable(`${found.server} answered for ${name} with ${found.entry.dn}`);
+    const netbios = await facilities.netbiosName(name, deadline);
+    if ('reason' in netbios) return unusable(netbios.reason);
+    const complete = await completeEntry(found, group, deadline, records);
+    if (complete.kind === 'unknown') return unusable(complete.reason);
+    const [whole = found] = complete.found;
+    return parseAccount(whole, netbios.name, readAt);
+  }
+
   async function accountsOf(found: readonly Found[], deadline: number, records: SearchRecord[]): Promise<Accounts> {
     const accounts: Account[] = [];
-    if (found.length === 0) return { kind: 'accounts', accounts };
-    const readAt = facilities.clock.now();
-    const netbios = await facilities.netbiosName(name, deadline);
-    if ('reason' in netbios) return { kind: 'unknown', reason: netbios.reason };
     for (const one of found) {
-      if (domainOfDn(one.entry.dn) !== name)
-        return { kind: 'unknown', reason: `${one.server} answered for ${name} with ${one.entry.dn}` };
-      const complete = await completeEntry(one, group, deadline, records);
-      if (complete.kind === 'unknown') return complete;
-      const [whole = one] = complete.found;
-      const parsed = parseAccount(whole, netbios.name, readAt);
+      const parsed = await accountOf(one, deadline, records);
       if (parsed.kind === 'unusable') return { kind: 'unknown', reason: parsed.reason };
       accounts.push(parsed.account);
     }
@@ -61,6 +67,7 @@ export function createDomain(name: string, group: ServerGroup, facilities: Domai
   return {
     name,
     group,
+    accountOf,
     async find(values, deadline, records) {
       const findings = await batcher.lookup(values, deadline, records);
       return findings.kind === 'unknown' ? findings : await accountsOf(findings.found, deadline, records);

@@ -18,15 +18,18 @@ import type {
   Located,
   SearchRecord,
 } from './directory.ts';
-import { dnOfDomain } from './dn.ts';
+import { dnOfDomain, domainOfDn } from './dn.ts';
 import { createDomain } from './domain.ts';
 import { parseEndpoint } from './endpoint.ts';
 import { createForestFacts, type ForestFacts } from './forest-facts.ts';
 import { createGlobalCatalog } from './global-catalog.ts';
+import { readGroups } from './groups.ts';
 import { locateAccounts, type Places } from './locate.ts';
 import type { ObjectReader } from './object-read.ts';
 import { createObjectReader, type ObjectPlace, type ObjectServer } from './object-reader.ts';
 import { openConnection } from './opening.ts';
+import { createPrincipalReader } from './principals.ts';
+import { createAccountReader } from './read-again.ts';
 import { readRootDse, wrongCatalog, wrongDomain, type RootDse } from './root-dse.ts';
 import { createServerGroup, type ServerGroup } from './server-group.ts';
 
@@ -101,6 +104,15 @@ export function createForest(
         );
   const catalog = catalogs === null ? null : createGlobalCatalog(catalogs, domains, batches);
   const everyGroup = catalogs === null ? groups : [...groups, catalogs];
+  const monotonic = (): number => clock.monotonic();
+  const accounts = createAccountReader(domains, monotonic);
+  const principals = createPrincipalReader({
+    domains: groups,
+    catalog: catalogs,
+    partitions: () => facts.partitions.current(),
+    netbiosName: (name, at) => facts.netbiosName(name, at),
+    monotonic,
+  });
   // A global catalog holds no CRLs: they are not in its partial attribute set.
   const reader = createObjectReader(
     places.filter(({ group }) => group !== catalogs),
@@ -128,6 +140,14 @@ export function createForest(
         names.push({ dnsName, netbiosName, upnSuffixes });
       }
       return { kind: 'read', domains: names };
+    },
+    ...accounts,
+    ...principals,
+    async groupsOf(account, deadline) {
+      const domain = domains.get(domainOfDn(account.dn) ?? '');
+      if (domain === undefined)
+        return { kind: 'unknown', reason: `${account.dn} is in a domain that is not configured` };
+      return await readGroups(account, domain.group, monotonic() + deadline, clock);
     },
     serves: (host) => reader.serves(host),
     readObject: (request) => reader.readObject(request),

@@ -5,7 +5,7 @@ import type { Digest, Instant, Millis, Thumbprint } from '../base/brand.ts';
 import type { Account, AccountKind } from '../base/identity.ts';
 import type { Steps } from '../base/steps.ts';
 import type { Verdict } from '../base/verdict.ts';
-import type { SearchRecord } from '../directory/directory.ts';
+import type { Groups, SearchRecord } from '../directory/directory.ts';
 import type { Certificate } from '../x509/certificate.ts';
 
 /** Microsoft's names (contract of `explain --json`). */
@@ -224,6 +224,11 @@ export interface Mapper {
   map(subject: MappingSubject, now: Instant, options: MapOptions): MapAnswer | Promise<MapAnswer>;
   /** All candidates of a certificate under the settings in force; needs no directory. */
   candidates(leaf: Certificate): readonly Candidate[];
+  /**
+   * All groups of an account that was mapped, nested ones too. Synchronous when memory holds them and they were not read longer ago than
+   * `maximumAge`; never rejects. `unknown` is passed on and forgotten.
+   */
+  groupsOf(account: Account, now: Instant, options: MapOptions): Groups | Promise<Groups>;
   /** Drops everything, or what belongs to one account. Returns how many entries went. */
   forget(sid?: string): number;
   readonly size: number;

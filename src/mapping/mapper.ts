@@ -16,6 +16,7 @@ import { timeRefusal } from './account-state.ts';
 import { createCacheKeys } from './cache-key.ts';
 import { candidatesOf } from './candidates.ts';
 import { withinDeadline } from './deadline.ts';
+import { readGroups } from './groups.ts';
 import type {
   CacheOutcome,
   MapAnswer,
@@ -56,6 +57,7 @@ export function createMapper({ directory, settings, clock, onSearches }: MapperM
         : served(kept, key, subject, now, options.steps);
     },
     candidates: (leaf) => candidatesOf(leaf, settings),
+    groupsOf: (account) => readGroups(directory, account, settings.deadline),
     forget(sid) {
       // what is being asked may have been read before whatever changed: it answers those who wait and is not kept
       generation += 1;

@@ -4,7 +4,15 @@
  */
 import type { Digest, Dn, Instant, Sid } from '../../src/base/brand.ts';
 import type { Account } from '../../src/base/identity.ts';
-import type { Assertion, Directory, DomainNames, Forest, Located, NtAuth } from '../../src/directory/directory.ts';
+import type {
+  Again,
+  Assertion,
+  Directory,
+  DomainNames,
+  Forest,
+  Located,
+  NtAuth,
+} from '../../src/directory/directory.ts';
 import { fold } from '../../src/directory/sort-key.ts';
 
 /** One forest, and the directory that consists of it. */
@@ -16,6 +24,12 @@ export interface FakeDirectory extends Directory, Forest {
   mood: 'well' | 'silent' | 'held' | 'broken';
   ntAuthMood: 'well' | 'silent';
   domainsMood: 'well' | 'silent';
+  /** By SID of the account; who is not in it has groups that cannot be read. */
+  groups: ReadonlyMap<Sid, ReadonlySet<Sid>>;
+  /** What accounts and groups are said to have been read at. */
+  now: () => Instant;
+  readonly groupReads: Account[];
+  readonly rereads: (readonly Account[])[];
   /** Every `locate`, in order. */
   readonly asked: (readonly Assertion[])[];
   /** Lets held answers go, the oldest first; they show the accounts of the moment they were asked. */
@@ -37,6 +51,12 @@ export const labDomain: DomainNames = {
 export function createFakeDirectory(facts: FakeDirectoryFacts): FakeDirectory {
   const domains = facts.domains ?? [labDomain];
   const held: (() => void)[] = [];
+  const again = ({ guid }: Account): Again => {
+    if (fake.mood === 'silent') return { kind: 'unknown', reason: 'dc.test: ECONNREFUSED' };
+    const account = fake.accounts.find((one) => one.guid === guid);
+    if (account === undefined) return { kind: 'gone', reason: 'dc.test has no such account any more' };
+    return { kind: 'read', account: { ...account, readAt: fake.now() } };
+  };
   const fake: FakeDirectory = {
     name: domains[0]?.dnsName ?? 'fake',
     get forests() {
@@ -47,6 +67,10 @@ export function createFakeDirectory(facts: FakeDirectoryFacts): FakeDirectory {
     mood: 'well',
     ntAuthMood: 'well',
     domainsMood: 'well',
+    groups: new Map(),
+    now: () => 0 as Instant,
+    groupReads: [],
+    rereads: [],
     asked: [],
     async locate(assertions) {
       fake.asked.push(assertions);
@@ -72,6 +96,20 @@ export function createFakeDirectory(facts: FakeDirectoryFacts): FakeDirectory {
     },
     domains: async () =>
       fake.domainsMood === 'silent' ? { kind: 'unknown', reason: 'never read' } : { kind: 'read', domains },
+    principal: async () => ({ kind: 'absent', reason: 'this directory has no groups' }),
+    namesOf: async () => new Map(),
+    async groupsOf(account) {
+      fake.groupReads.push(account);
+      const sids = fake.groups.get(account.sid);
+      if (fake.mood === 'held') await new Promise<void>((go) => held.push(go));
+      if (sids === undefined || fake.mood === 'silent') return { kind: 'unknown', reason: 'tokenGroups were not read' };
+      return { kind: 'read', sids, readAt: fake.now(), server: 'dc.test' };
+    },
+    holds: () => true,
+    async readAgain(accounts) {
+      fake.rereads.push(accounts);
+      return new Map(accounts.map((account) => [account, again(account)]));
+    },
     health: async () => [],
     close: async () => {},
     release(count = held.length) {
