@@ -2,6 +2,7 @@
  * The embedded directory against a foreign client (ldapts) and against raw octets. What Samba says to the same questions is
  * in test/real/samba-directory.test.ts.
  */
+import { hash } from 'node:crypto';
 import { once } from 'node:events';
 import { connect as connectTcp } from 'node:net';
 import { connect, type TLSSocket } from 'node:tls';
@@ -663,6 +664,337 @@ await t.test('the tree', async (t) => {
   });
 });
 
+await t.test('changes are numbered', async (t) => {
+  const now = Date.UTC(2026, 10, 22, 17, 0, 0);
+  const alice = `CN=alice,CN=Users,${suffix}`;
+  const deleted = new Control('1.2.840.113556.1.4.417', { critical: true });
+  async function begin(t: LabTest) {
+    const server = await start(t, { now: () => now });
+    const client = await bound(t, server);
+    const show = async (base: string, attributes: string[], controls: Control[] = []) =>
+      (await client.search(base, { scope: 'base', attributes, explicitBufferAttributes: ['invocationId'] }, controls))
+        .searchEntries[0] ?? { dn: 'none' };
+    const usn = async (dn: string) => Number((await show(dn, ['uSNChanged']))['uSNChanged']);
+    const highest = async () => Number((await show('', ['highestCommittedUSN']))['highestCommittedUSN']);
+    return { server, client, show, usn, highest };
+  }
+  await t.test('every change moves the number of its object and the highest', async (t) => {
+    const { server, usn, highest, show } = await begin(t);
+    const bob = `CN=bob,CN=Users,${suffix}`;
+    const before = [await usn(alice), await usn(bob), await highest()] as const;
+    t.equal(new Set(before).size, 3);
+    const changes: readonly (() => void)[] = [
+      () => server.replace(alice, 'mail', ['new@mail.example.test']),
+      () => server.replace(alice, 'mail', []),
+      () => server.add(adUser({ ...place, rid: 1200, name: 'zoe' })),
+      () => server.move(alice, `CN=alice,OU=Staff,${suffix}`),
+      () => server.delete(`CN=zoe,CN=Users,${suffix}`),
+      () => server.remove(`CN=web01,CN=Computers,${suffix}`),
+    ];
+    for (const [index, change] of changes.entries()) {
+      const last = await highest();
+      change();
+      t.ok((await highest()) > last, `change ${index}`);
+      t.equal(server.highestCommittedUsn, await highest());
+    }
+    t.equal(await usn(bob), before[1], 'and no other');
+    t.ok((await usn(`CN=alice,OU=Staff,${suffix}`)) > before[2]);
+    t.match(await show(`CN=alice,OU=Staff,${suffix}`, ['whenChanged']), { whenChanged: '20261122170000.0Z' });
+  });
+  await t.test('what changed since a number is found by it', async (t) => {
+    const { server, client, highest } = await begin(t);
+    const since = (await highest()) + 1;
+    t.equal(await names(client, `(uSNChanged>=${since})`), '');
+    server.replace(alice, 'mail', ['new@mail.example.test']);
+    server.replace(`CN=Payroll,CN=Users,${suffix}`, 'member', []);
+    t.equal(await names(client, `(uSNChanged>=${since})`), 'Payroll | alice');
+    t.equal(await names(client, `(&(uSNChanged>=${since + 1})(objectClass=group))`), 'Payroll');
+  });
+  await t.test('a number may be given', async (t) => {
+    const { server, usn, highest } = await begin(t);
+    server.replace(alice, 'uSNChanged', ['9007199254740000']);
+    t.strictSame([await usn(alice), await highest()], [9007199254740000, 9007199254740000]);
+    const attributes = { objectClass: ['container'], uSNChanged: ['5'], whenChanged: ['20200101000000.0Z'] };
+    server.add({ dn: `CN=old,${suffix}`, attributes });
+    t.equal(await usn(`CN=old,${suffix}`), 5);
+    t.equal(await highest(), 9007199254740001);
+  });
+  await t.test('dsServiceName leads to the invocation', async (t) => {
+    const { server, show } = await begin(t);
+    const settings = String((await show('', ['dsServiceName']))['dsServiceName']);
+    const read = await show(settings, ['objectClass', 'invocationId']);
+    t.strictSame(read['invocationId'], server.invocationId);
+    t.equal(server.invocationId.length, 16);
+    t.ok((read['objectClass'] as string[]).includes('nTDSDSA'));
+  });
+  await t.test('a tombstone is found by those alone who ask for it and may', async (t) => {
+    const { server, client } = await begin(t);
+    const sid = `(objectSid=${domainSid}-1001)`;
+    const since = server.highestCommittedUsn + 1;
+    server.delete(alice);
+    t.equal(await names(client, sid), '');
+    t.match(await failure(client.search(alice, { scope: 'base' })), /^32 /);
+    t.match(await failure(client.search(`<SID=${domainSid}-1001>`, { scope: 'base' })), /^32 /);
+    const filter = `(&(isDeleted=TRUE)(uSNChanged>=${since}))`;
+    const attributes = ['sAMAccountName', 'isDeleted', 'altSecurityIdentities', 'lastKnownParent', 'cn'];
+    const found = (await client.search(suffix, { filter, attributes }, [deleted])).searchEntries;
+    t.match(found, [
+      {
+        dn: /^CN=alice\\0ADEL:[0-9a-f]{32},CN=Deleted Objects,DC=lab/,
+        sAMAccountName: 'alice',
+        isDeleted: 'TRUE',
+        altSecurityIdentities: [],
+        lastKnownParent: `CN=Users,${suffix}`,
+        cn: /^alice\nDEL:/,
+      },
+    ]);
+    t.equal((await client.search(found[0]?.dn ?? '', { scope: 'base' }, [deleted])).searchEntries.length, 1);
+    server.faults.deletedObjects = false;
+    t.strictSame((await client.search(suffix, { filter, attributes }, [deleted])).searchEntries, []);
+    const { searchEntries } = await client.search(`CN=Payroll,CN=Users,${suffix}`, { scope: 'base' });
+    t.notOk(Object.hasOwn(searchEntries[0] ?? {}, 'member'), 'and its groups forget it');
+    t.throws(() => server.delete(alice), { code: 'lab-directory-entry' });
+    server.add(adUser({ ...place, rid: 1300, name: 'alice' }));
+    server.delete(`CN=Users,${suffix}`);
+    t.equal(await names(client, '(cn=bob)'), '', 'what is below goes too');
+  });
+  await t.test('groups and what is below follow an object that is moved', async (t) => {
+    const { server, client, usn } = await begin(t);
+    const group = await usn(`CN=Payroll,CN=Users,${suffix}`);
+    server.move(alice, String.raw`CN=Alice\, B.,OU=Staff,${suffix}`);
+    t.equal(await names(client, '(cn=alice)'), '');
+    t.equal(await names(client, '(name=Alice, B.)'), 'Alice, B.');
+    const paid = String.raw`(memberOf=CN=Payroll,CN=Users,${suffix})`;
+    t.equal(await names(client, paid), 'Alice, B.');
+    t.equal(await usn(`CN=Payroll,CN=Users,${suffix}`), group, 'which is no change of the group');
+    server.move(`OU=Staff,${suffix}`, `OU=People,${suffix}`);
+    t.equal(await names(client, paid, `OU=People,${suffix}`), 'Alice, B.');
+    t.equal(await names(client, '(cn=dave, jr)', `OU=People,${suffix}`), 'dave, jr');
+    t.equal((await client.search(suffix, { filter: '(ou=People)' })).searchEntries[0]?.dn, `OU=People,${suffix}`);
+    const taken = `CN=bob,CN=Users,${suffix}`;
+    t.throws(() => server.move(String.raw`CN=Alice\, B.,OU=People,${suffix}`, taken), { code: 'lab-directory-entry' });
+    t.throws(() => server.move(alice, taken), { code: 'lab-directory-entry' });
+  });
+  await t.test('a restore brings the older state and another invocation', async (t) => {
+    const { server, client, show, highest, usn } = await begin(t);
+    const { invocationId } = server;
+    const older = server.snapshot();
+    const before = [await highest(), await usn(alice)];
+    server.replace(alice, 'mail', ['new@mail.example.test']);
+    server.delete(`CN=bob,CN=Users,${suffix}`);
+    server.add(adUser({ ...place, rid: 1200, name: 'zoe' }));
+    const ahead = await highest();
+    server.restore(older);
+    t.equal(await names(client, '(|(cn=alice)(cn=bob)(cn=zoe))'), 'alice | bob');
+    t.match(await show(alice, ['mail']), { mail: 'Alice@mail.example.test' });
+    t.equal(await usn(alice), before[1]);
+    t.ok((await highest()) < ahead && (await highest()) >= (before[0] ?? 0));
+    t.notSame(server.invocationId, invocationId);
+    t.strictSame(
+      (await show(String((await show('', ['dsServiceName']))['dsServiceName']), ['invocationId']))['invocationId'],
+      server.invocationId,
+    );
+    const { searchReferences } = await client.search(suffix, { filter: '(cn=alice)' });
+    t.equal(searchReferences.length, 1, 'naming contexts are as they were');
+    server.restore(older);
+    t.notSame(server.invocationId, invocationId, 'every time');
+  });
+});
+
+await t.test('groups and states', async (t) => {
+  const group = (rid: number, name: string, members: readonly string[], more = {}) =>
+    adGroup({ ...place, rid, name, members: members.map((cn) => `CN=${cn},CN=Users,${suffix}`), ...more });
+  const now = Date.UTC(2026, 10, 22);
+  const hours = Buffer.alloc(21, 0xff);
+  const server = await start(t, {
+    now: () => now,
+    entries: [
+      adUser({ ...place, rid: 1001, name: 'alice', logonHours: hours }),
+      adUser({ ...place, rid: 1002, name: 'bob', pwdLastSet: null }),
+      adUser({ ...place, rid: 1003, name: 'carol', pwdLastSet: null, userAccountControl: 0x10200 }),
+      adUser({ ...place, rid: 1004, name: 'dave', pwdLastSet: new Date(now - 86_400_000) }),
+      group(1101, 'Inner', ['alice']),
+      group(1102, 'Letters', ['alice'], { distribution: true }),
+      group(1103, 'Readers', ['Letters']),
+      group(1104, 'Local', ['Inner', 'Ring'], { scope: 'domainLocal' }),
+      group(1105, 'Forest', ['Local'], { scope: 'universal' }),
+      group(1106, 'Ring', ['Local']),
+      group(513, 'Domain Users', []),
+    ],
+  });
+  const client = await bound(t, server);
+  const show = async (name: string, attribute: string) =>
+    (
+      await client.search(`CN=${name},CN=Users,${suffix}`, {
+        scope: 'base',
+        attributes: [attribute],
+        explicitBufferAttributes: ['tokenGroups', 'tokenGroupsGlobalAndUniversal', 'logonHours'],
+      })
+    ).searchEntries[0]?.[attribute];
+  const rids = async (attribute: string) =>
+    ((await show('alice', attribute)) as Buffer[]).map((sid) => sid.readUInt32LE(24)).sort((a, b) => a - b);
+
+  await t.test('groups that are not for security neither count nor lead on', async (t) => {
+    t.strictSame(await rids('tokenGroups'), [513, 1101, 1104, 1105, 1106]);
+  });
+  await t.test('those of the forest alone on request', async (t) => {
+    t.strictSame(await rids('tokenGroupsGlobalAndUniversal'), [513, 1101, 1105, 1106]);
+  });
+  await t.test('what the reader may not see is not there and cannot be asked for', async (t) => {
+    server.faults.hidden = ['tokenGroups', 'mail', 'sAMAccountName'];
+    t.strictSame(await show('alice', 'tokenGroups'), []);
+    t.equal(await names(client, '(sAMAccountName=alice)'), '');
+    t.equal(await names(client, '(!(sAMAccountName=alice))'), '');
+    server.faults.hidden = [];
+    t.equal((await rids('tokenGroups')).length, 5);
+  });
+  await t.test('an expired password shows in the computed attribute', async (t) => {
+    const computed = async (name: string) => Number(await show(name, 'msDS-User-Account-Control-Computed'));
+    t.strictSame(await Promise.all(['alice', 'bob', 'carol', 'dave'].map(computed)), [0, 0x800000, 0, 0]);
+    server.replace(suffix, 'maxPwdAge', [String(-864_000_000_000n)]);
+    t.equal(await computed('dave'), 0, 'a day old');
+    server.replace(suffix, 'maxPwdAge', [String(-863_990_000_000n)]);
+    t.equal(await computed('dave'), 0x800000, 'older than may be');
+    server.replace(`CN=dave,CN=Users,${suffix}`, 'lockoutTime', [fileTime(new Date(now))]);
+    t.equal(await computed('dave'), 0x800010, 'and locked out');
+  });
+  await t.test('logon hours are octets', async (t) => t.strictSame(await show('alice', 'logonHours'), hours));
+});
+
+await t.test('encryption and certificates', async (t) => {
+  const badge = async (subject: string) => {
+    const { cert, key, der } = await authority.issue({ subject });
+    return { cert, key, print: hash('sha256', der, 'hex') };
+  };
+  const [alice, guest, stranger] = [await badge('CN=alice'), await badge('CN=guest'), await badge('CN=stranger')];
+  const certificates = new Map([
+    [alice.print, `CN=alice,CN=Users,${suffix}`],
+    [guest.print, null],
+  ]);
+  const whoAmI = async (client: Client) => (await client.exop('1.3.6.1.4.1.4203.1.11.3')).value ?? '';
+  const external = encode(
+    0x30,
+    encodeInteger(2),
+    encode(0x60, encodeInteger(3), encode(0x04, ''), encode(0xa3, encode(0x04, 'EXTERNAL'))),
+  );
+  const startTlsMessage = encode(0x30, encodeInteger(1), encode(0x77, encode(0x80, '1.3.6.1.4.1.1466.20037')));
+  const upgraded = async (t: LabTest, server: DirectoryServer, tls: { cert?: string; key?: string } = {}) => {
+    const client = new Client({ url: server.url, timeout: 20_000 });
+    t.teardown(() => client.unbind().catch(() => {}));
+    await client.startTLS({ ca: authority.cert, host: '127.0.0.1', ...tls });
+    return client;
+  };
+  await t.test('StartTLS makes a clear connection one that passwords may go over', async (t) => {
+    const server = await start(t, { startTls: true });
+    t.match(server.url, /^ldap:/);
+    const clear = new Client({ url: server.url, timeout: 20_000 });
+    t.teardown(() => clear.unbind().catch(() => {}));
+    t.match(await failure(clear.bind(reader, password)), /^8 /);
+    const client = await upgraded(t, server);
+    await client.bind(reader, password);
+    t.equal(await names(client, '(cn=alice)'), 'alice');
+    t.match(await failure(client.exop('1.3.6.1.4.1.1466.20037')), /^1 /, 'once');
+  });
+  await t.test('it may be refused, and the connection stays clear', async (t) => {
+    const server = await start(t, { startTls: true });
+    for (const code of [2, 52, 53]) {
+      server.faults.startTlsCode = code;
+      t.match(await failure(upgraded(t, server)), new RegExp(`^${code} `));
+    }
+    const without = await start(t, { tls: null, startTls: true });
+    t.match(await failure(upgraded(t, without)), /^52 /, 'for want of a certificate');
+  });
+  await t.test('octets that come along with the request do not come after it', async (t) => {
+    const server = await start(t, { startTls: true });
+    const socket = connectTcp(server.port, '127.0.0.1');
+    t.teardown(() => socket.destroy());
+    const chunks: Buffer[] = [];
+    socket.on('data', (chunk: Buffer) => chunks.push(chunk));
+    socket.write(Buffer.concat([startTlsMessage, searchMessage(7, '', 0, present), unbindMessage]));
+    await once(socket, 'close');
+    t.match(outline(Buffer.concat(chunks)), /^1\/78:1 7\/64 7\/65:0$/, 'refused, and answered in clear');
+  });
+  await t.test('clear octets may be injected behind the answer', async (t) => {
+    const server = await start(t, { startTls: true });
+    server.faults.injection = searchMessage(9, 'CN=forged', 0, present);
+    const socket = connectTcp(server.port, '127.0.0.1');
+    t.teardown(() => socket.destroy());
+    const held: Buffer[] = [];
+    await new Promise<void>((resolve) => {
+      socket.on('data', (chunk: Buffer) => {
+        held.push(chunk);
+        if (Buffer.concat(held).includes('CN=forged')) resolve();
+      });
+      socket.write(startTlsMessage);
+    });
+    t.match(outline(Buffer.concat(held)), /^1\/78:0 9\/63$/);
+  });
+  await t.test('over LDAPS a certificate counts without a bind, and EXTERNAL is refused', async (t) => {
+    const server = await start(t, { certificates });
+    const say = async (tls: { cert?: string; key?: string }) => {
+      const client = new Client({ url: server.url, tlsOptions: { ca: authority.cert, ...tls }, timeout: 20_000 });
+      t.teardown(() => client.unbind().catch(() => {}));
+      return await whoAmI(client);
+    };
+    t.strictSame(
+      [await say(alice), await say(guest), await say(stranger), await say({})],
+      ['u:LAB\\alice', '', '', ''],
+    );
+    const socket = connect({
+      host: '127.0.0.1',
+      port: server.port,
+      ca: authority.cert,
+      cert: alice.cert,
+      key: alice.key,
+    });
+    t.teardown(() => socket.destroy());
+    const chunks: Buffer[] = [];
+    socket.on('data', (chunk: Buffer) => chunks.push(chunk));
+    socket.write(
+      Buffer.concat([
+        searchMessage(1, suffix, 0, present),
+        external,
+        searchMessage(3, suffix, 0, present),
+        unbindMessage,
+      ]),
+    );
+    await once(socket, 'close');
+    t.equal(outline(Buffer.concat(chunks)), '1/64 1/65:0 2/61:53 3/65:1');
+  });
+  await t.test('after StartTLS it counts by EXTERNAL', async (t) => {
+    const server = await start(t, { startTls: true, certificates });
+    const bind = async (tls: { cert?: string; key?: string }) => {
+      const client = await upgraded(t, server, tls);
+      const nobody = await whoAmI(client);
+      const outcome = await failure(client.bind('EXTERNAL'));
+      return [nobody, outcome.slice(0, 3), await whoAmI(client)];
+    };
+    t.strictSame(await bind(alice), ['', 'no ', 'u:LAB\\alice']);
+    t.strictSame(await bind(guest), ['', 'no ', ''], 'as nobody where it stands for nobody');
+    t.strictSame(await bind(stranger), ['', '49 ', '']);
+    t.strictSame(await bind({}), ['', '49 ', '']);
+    server.faults.refuseBind = true;
+    t.strictSame(await bind(alice), ['', '49 ', '']);
+  });
+  await t.test('an account is named by its domain whichever name it bound by', async (t) => {
+    const credentials = [`alice@${domain}`, 'LAB\\alice', `CN=alice,CN=Users,${suffix}`];
+    const server = await start(t, { bind: credentials.map((dn) => ({ dn, password })) });
+    for (const name of credentials) {
+      const client = connectClient(t, server);
+      await client.bind(name, password);
+      t.equal(await whoAmI(client), 'u:LAB\\alice', name);
+    }
+  });
+  await t.test('the rootDSE says what there is', async (t) => {
+    const client = connectClient(t, await start(t));
+    const { searchEntries } = await client.search('', { scope: 'base' });
+    const [found = { dn: '' }] = searchEntries;
+    t.ok(String(found['supportedControl']).includes('1.2.840.113556.1.4.1339'));
+    t.strictSame(found['supportedExtension'], ['1.3.6.1.4.1.1466.20037', '1.3.6.1.4.1.4203.1.11.3']);
+    t.equal(found['supportedSASLMechanisms'], 'EXTERNAL');
+  });
+});
+
 await t.test('requests under way', async (t) => {
   const server = await start(t);
   await t.test('an abandoned search is not answered, the others are', async (t) => {
@@ -925,6 +1257,16 @@ await t.test('faults', async (t) => {
     server.faults.judge = ({ filter }) => (filter.tag === 0xa1 ? 4 : null);
     t.match(await failure(client.search(suffix, { filter: '(|(cn=alice)(cn=bob))' })), /^4 /);
     t.equal(await names(client, '(cn=alice)'), 'alice');
+  });
+  await t.test('clients are sent elsewhere, with entries or without', async (t) => {
+    const { server, client } = await fresh(t);
+    server.faults.references = ['ldap://elsewhere.example.test/DC=elsewhere', 'ldap://127.0.0.1:1/'];
+    const found = await client.search(`CN=Users,${suffix}`, { filter: '(cn=alice)' });
+    t.strictSame([found.searchEntries.length, found.searchReferences], [1, server.faults.references]);
+    server.faults.references = [];
+    server.faults.referral = ['ldap://elsewhere.example.test/DC=elsewhere'];
+    t.match(await failure(client.search(suffix, { filter: '(cn=alice)' })), /^10 /);
+    t.equal((await client.search('', { scope: 'base' })).searchEntries.length, 1, 'but for the rootDSE');
   });
   await t.test('it stops and starts on its port, keeping objects and counts', async (t) => {
     const { server, client } = await fresh(t);
