@@ -9,41 +9,45 @@ import { encodeElement, tags } from '../x509/der.ts';
 import type { Name, NameAttribute } from '../x509/name.ts';
 import { shortNames } from './ad-short-names.ts';
 
-/** Empty for a name without RDNs: never build a candidate from that. */
-export function adNameText(name: Name): string {
-  return spell(name, false);
-}
+/**
+ * `plain` is what Windows writes as far as is known. `quotedBackslash`: the remarks of CertNameToStr can be read as if a backslash called for
+ * quotes; Windows' own tests and .NET say it does not. `unquoted`: as if CERT_NAME_STR_NO_QUOTING_FLAG were set, where a
+ * value `a,CN=b` cannot be told from two RDNs; the other two never make two names one.
+ */
+export type NameStyle = 'plain' | 'quotedBackslash' | 'unquoted';
 
 /**
- * Every spelling under which a directory may hold the name; the first is `adNameText`. There is a second one where a
- * value has a backslash: the remarks of CertNameToStr can be read as if that called for quotes, Windows' own tests
- * and .NET say it does not. Both denote this one name, since nothing else ever quotes such a value.
+ * Empty for a name without RDNs: never build a candidate from that. The parts of a multi-valued RDN are joined by one
+ * blank: no plus sign, although the ADUC dialog writes one.
  */
-export function adNameSpellings(name: Name): readonly string[] {
-  const plain = spell(name, false);
-  const quoted = spell(name, true);
-  return plain === quoted ? [plain] : [plain, quoted];
-}
-
-/** The parts of a multi-valued RDN are joined by one blank: no plus sign, although the ADUC dialog writes one. */
-function spell(name: Name, quoteBackslash: boolean): string {
-  const rdns = name.rdns.map((rdn) => rdn.map((attribute) => spellAttribute(attribute, quoteBackslash)).join(' '));
+export function adNameText(name: Name, style: NameStyle = 'plain'): string {
+  const rdns = name.rdns.map((rdn) => rdn.map((attribute) => spellAttribute(attribute, style)).join(' '));
   // a line break inside a value becomes a comma as well: MS-PKCA replaces in the whole field
   return rdns.join(',').replaceAll(/\r\n|\r|\n/g, ',');
 }
 
-function spellAttribute(attribute: NameAttribute, quoteBackslash: boolean): string {
+/** Every spelling, none of them empty or twice; by default the two that no other name shares. */
+export function adNameSpellings(
+  name: Name,
+  styles: readonly NameStyle[] = ['plain', 'quotedBackslash'],
+): readonly string[] {
+  return [...new Set(styles.map((style) => adNameText(name, style)))].filter((text) => text !== '');
+}
+
+function spellAttribute(attribute: NameAttribute, style: NameStyle): string {
   const type = shortNames.get(attribute.oid) ?? `OID.${attribute.oid}`;
   const { text } = attribute;
-  return `${type}=${text === null ? `#${hexOf(blobOf(attribute))}` : quote(text, quoteBackslash)}`;
+  return `${type}=${text === null ? `#${hexOf(blobOf(attribute))}` : quote(text, style)}`;
 }
 
 /**
  * Quoted when empty, when it begins or ends with white space, or when it has one of `, + = " LF < > # ;`; a quote
  * inside is doubled and nothing else is escaped.
  */
-function quote(text: string, quoteBackslash: boolean): string {
-  const needed = text === '' || /^\s|\s$|[,+="\n<>#;]/.test(text) || (quoteBackslash && text.includes('\\'));
+function quote(text: string, style: NameStyle): string {
+  if (style === 'unquoted') return text;
+  const needed =
+    text === '' || /^\s|\s$|[,+="\n<>#;]/.test(text) || (style === 'quotedBackslash' && text.includes('\\'));
   return needed ? `"${text.replaceAll('"', '""')}"` : text;
 }
 

@@ -7,13 +7,18 @@ import type { Account } from '../base/identity.ts';
 import type { Assertion, DomainNames } from '../directory/directory.ts';
 import { accountControl } from './account-state.ts';
 import { foldText, sameText } from './ad-text.ts';
+import type { Claim } from './candidates.ts';
 import type { Candidate } from './mapper-contract.ts';
 
 /** The account holds the value, and may be believed or not. Null: it does not hold the value at all. */
 export type Comparison = { readonly believed: true } | { readonly believed: false; readonly why: string } | null;
 
+type Believe = (account: Account) => Comparison;
+
 export interface Lookup {
   readonly candidate: Candidate;
+  /** Whose rule this is. */
+  readonly by: 'kdc' | 'rcmp';
   readonly assertion: Assertion;
   compare(account: Account): Comparison;
 }
@@ -24,29 +29,46 @@ export interface LookupPlan {
   readonly remarks: readonly string[];
 }
 
-/**
- * @param candidates those that are used
- * @param domains every domain of the forest
- * @param dnsNames the DNS names of the certificate, whether or not they are candidates
- */
-export function planLookups(
-  candidates: readonly Candidate[],
-  domains: readonly DomainNames[],
-  dnsNames: readonly string[],
-): LookupPlan {
+export interface LookupFacts {
+  /** Every domain of the forest that is asked. */
+  readonly domains: readonly DomainNames[];
+  /** The DNS names of the certificate, whether or not they are candidates. */
+  readonly dnsNames: readonly string[];
+  readonly computerBySpn: boolean;
+}
+
+/** @param claims those that are not used are passed over */
+export function planLookups(claims: readonly Claim[], facts: LookupFacts): LookupPlan {
   const remarks: string[] = [];
-  const lookups = candidates.flatMap((candidate) => {
-    if (candidate.method === 'UPN') return upnLookups(candidate, domains, dnsNames, remarks);
-    if (candidate.method === 'DNS') return computerLookups(candidate, domains, remarks);
-    return [explicitLookup(candidate)];
-  });
+  const lookups = claims.flatMap(({ candidate, kdc, rcmp }) => [
+    ...(kdc ? kdcLookups(candidate, facts, remarks) : []),
+    ...(rcmp ? [rcmpLookup(candidate)] : []),
+  ]);
   return { lookups, remarks };
 }
 
-function explicitLookup(candidate: Candidate): Lookup {
+function kdcLookups(candidate: Candidate, facts: LookupFacts, remarks: string[]): readonly Lookup[] {
+  if (candidate.method === 'UPN') return upnLookups(candidate, facts, remarks);
+  if (candidate.method === 'DNS') return computerLookups(candidate, facts, remarks);
+  return [explicitLookup(candidate, 'kdc')];
+}
+
+/** MS-RCMP 3.5.2: one attribute for each method, and whoever holds the value, of whatever kind. */
+function rcmpLookup(candidate: Candidate): Lookup {
+  if (candidate.method === 'UPN') return explicitUpnLookup(candidate, 'rcmp', believed);
+  if (candidate.method === 'DNS') return spnLookup(candidate, 'rcmp', believed);
+  return explicitLookup(candidate, 'rcmp');
+}
+
+function believed(): Comparison {
+  return { believed: true };
+}
+
+function explicitLookup(candidate: Candidate, by: Lookup['by']): Lookup {
   const wanted = foldText(candidate.value);
   return {
     candidate,
+    by,
     assertion: { attribute: 'altSecurityIdentities', value: candidate.value },
     compare: ({ altSecurityIdentities }) =>
       altSecurityIdentities.some((stored) => stored.length === wanted.length && foldText(stored) === wanted)
@@ -59,20 +81,11 @@ function explicitLookup(candidate: Candidate): Lookup {
  * The explicit userPrincipalName and the implicit one (sAMAccountName `@` domain, MS-ADTS 5.1.1.1.1), both always: a name
  * that means two accounts must be seen to do so. A `$` is never appended, which is what CVE-2022-26923 lived on.
  */
-function upnLookups(
-  candidate: Candidate,
-  domains: readonly DomainNames[],
-  dnsNames: readonly string[],
-  remarks: string[],
-): readonly Lookup[] {
+function upnLookups(candidate: Candidate, { domains, dnsNames }: LookupFacts, remarks: string[]): readonly Lookup[] {
   const upn = candidate.value;
   const believe = (account: Account): Comparison =>
     isTrustAccount(account) ? believeComputer(account, upn, domains, dnsNames) : { believed: true };
-  const explicit: Lookup = {
-    candidate,
-    assertion: { attribute: 'userPrincipalName', value: upn },
-    compare: (account) => (account.upn !== null && sameText(account.upn, upn) ? believe(account) : null),
-  };
+  const explicit = explicitUpnLookup(candidate, 'kdc', believe);
   const at = upn.lastIndexOf('@');
   const name = upn.slice(0, Math.max(at, 0));
   const suffix = foldText(upn.slice(at + 1));
@@ -94,33 +107,55 @@ function domainsOf(suffix: string, domains: readonly DomainNames[]): readonly Do
     : domains.filter(({ upnSuffixes }) => upnSuffixes.some((known) => sameText(known, suffix)));
 }
 
-/** The KDC's rule, MS-PKCA 3.1.5.2.1.1: first label and `$` in the domain that the rest of the name is. */
-function computerLookups(candidate: Candidate, domains: readonly DomainNames[], remarks: string[]): readonly Lookup[] {
+function explicitUpnLookup(candidate: Candidate, by: Lookup['by'], believe: Believe): Lookup {
+  const { value } = candidate;
+  return {
+    candidate,
+    by,
+    assertion: { attribute: 'userPrincipalName', value },
+    compare: (account) => (account.upn !== null && sameText(account.upn, value) ? believe(account) : null),
+  };
+}
+
+/**
+ * The KDC's rule, MS-PKCA 3.1.5.2.1.1: first label and `$` in the domain that the rest of the name is. Where it is
+ * wished, computers whose account is called otherwise are found by the name of their host, as RCMP finds them.
+ */
+function computerLookups(
+  candidate: Candidate,
+  { domains, computerBySpn }: LookupFacts,
+  remarks: string[],
+): readonly Lookup[] {
+  const believe = (account: Account): Comparison =>
+    isTrustAccount(account)
+      ? hostNameAgrees(account, candidate.value)
+      : {
+          believed: false,
+          why: `${account.name} is no computer, so the DNS name ${candidate.value} is not its name`,
+        };
   const computer = computerName(candidate.value, domains);
-  if (computer === null) {
-    remarks.push(`${candidate.value} is in no domain of the forest`);
-    return [];
-  }
+  if (computer === null) remarks.push(`${candidate.value} is in no domain of the forest`);
   return [
-    accountLookup(candidate, computer.account, computer.domain, (account) =>
-      isTrustAccount(account)
-        ? hostNameAgrees(account, candidate.value)
-        : {
-            believed: false,
-            why: `${account.name} is no computer, so the DNS name ${candidate.value} is not its name`,
-          },
-    ),
+    ...(computer === null ? [] : [accountLookup(candidate, computer.account, computer.domain, believe)]),
+    ...(computerBySpn ? [spnLookup(candidate, 'kdc', believe)] : []),
   ];
 }
 
-function accountLookup(
-  candidate: Candidate,
-  name: string,
-  domain: DomainNames,
-  believe: (account: Account) => Comparison,
-): Lookup {
+function spnLookup(candidate: Candidate, by: Lookup['by'], believe: Believe): Lookup {
+  const value = `host/${candidate.value}`;
   return {
     candidate,
+    by,
+    assertion: { attribute: 'servicePrincipalName', value },
+    compare: (account) =>
+      account.servicePrincipalNames.some((stored) => sameText(stored, value)) ? believe(account) : null,
+  };
+}
+
+function accountLookup(candidate: Candidate, name: string, domain: DomainNames, believe: Believe): Lookup {
+  return {
+    candidate,
+    by: 'kdc',
     assertion: { attribute: 'sAMAccountName', value: name, domain: foldText(domain.dnsName) },
     compare: (account) =>
       sameText(account.samAccountName, name) && sameText(account.domain, domain.netbiosName) ? believe(account) : null,

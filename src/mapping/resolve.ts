@@ -7,12 +7,15 @@ import type { Instant, Millis } from '../base/brand.ts';
 import type { Account } from '../base/identity.ts';
 import type { Steps } from '../base/steps.ts';
 import { verdict, type Verdict } from '../base/verdict.ts';
-import type { Directory, SearchRecord } from '../directory/directory.ts';
+import type { Assertion, Directory, SearchRecord } from '../directory/directory.ts';
 import { stateRefusal } from './account-state.ts';
-import { candidatesOf } from './candidates.ts';
+import { claimsOf, type Claim } from './candidates.ts';
+import { chooseForests, type AskedForest } from './forest-choice.ts';
 import { planLookups, type LookupPlan } from './lookup.ts';
-import type { Candidate, MappingMethod, MappingResult, MappingSettings, MappingSubject } from './mapper-contract.ts';
-import { judgeStrength } from './strength.ts';
+import type { Candidate, KdcEvent, MappingResult, MappingSettings, MappingSubject } from './mapper-contract.ts';
+import { compareAnswers, type ForestAnswer, type Match } from './match.ts';
+import { selectAccount } from './selection.ts';
+import { judgeStrength, type EventNote } from './strength.ts';
 
 export interface ResolveMeans {
   readonly directory: Directory;
@@ -25,55 +28,59 @@ export interface ResolveMeans {
 /** May reject only where the directory breaks its promise not to. */
 export async function resolve(subject: MappingSubject, now: Instant, means: ResolveMeans): Promise<MappingResult> {
   const { directory, settings, steps } = means;
-  const candidates = candidatesOf(subject.leaf, settings);
-  noteCandidates(steps, candidates);
+  const claims = claimsOf(subject.leaf, settings, subject.path);
+  noteCandidates(steps, claims);
 
-  const [asked] = directory.forests;
-  if (asked === undefined) return unknown(steps, 'no forest is configured', []);
-  const forest = await asked.domains();
-  if (forest.kind === 'unknown') return unknown(steps, `the domains of the forest are not known: ${forest.reason}`, []);
-  const plan = planLookups(
-    candidates.filter(({ used }) => used),
-    forest.domains,
-    subject.leaf.extensions.subjectAltName?.dnsNames ?? [],
-  );
-  for (const remark of plan.remarks) steps.note('map', 'remark', remark);
+  const used = claims.filter(({ candidate }) => candidate.used);
+  const choice = await chooseForests(directory.forests, {
+    issuer: subject.issuer.digest,
+    methods: new Set(used.map(({ candidate }) => candidate.method)),
+    ntAuthMethods: settings.ntAuthMethods,
+  });
+  if (choice.kind === 'unknown') return unknown(steps, choice.reason, []);
+  if (choice.forests.length === 0) return unknown(steps, 'no forest is configured', []);
 
-  const [located, ntAuth] = await Promise.all([
-    asked.locate(
-      plan.lookups.map(({ assertion }) => assertion),
-      means.remaining(),
-    ),
-    settings.ntAuthMethods.length > 0 ? asked.ntAuth() : null,
-  ]);
+  const located = await askForests(choice.forests, used, subject, means);
   const { searches } = located;
-  noteSearches(steps, searches);
   if (located.kind === 'unknown') return unknown(steps, located.reason, searches);
+  const { found, doubts } = compareAnswers(located.answers, used);
+  for (const doubt of doubts) steps.note('map', 'notBelieved', doubt);
 
-  const { found, doubts } = compareAll(located.accounts, plan, steps);
-  const [match, ...others] = found;
-  if (match === undefined) return refused(steps, nobody(plan, doubts), searches);
-  if (others.length > 0) return refused(steps, several(found), searches);
-  const { account, matched } = match;
-  steps.note('map', 'account', `${account.name} (${account.sid}) has ${evidence(matched)}`);
+  const selection = selectAccount(found, settings.firstMatch);
+  if (selection.kind === 'none') return refused(steps, nobody(located.answers, doubts), searches);
+  if (selection.kind === 'several') return refused(steps, several(selection.matches), searches);
+  const { match, passedOver } = selection;
+  const { account } = match;
+  steps.note('map', 'account', `${account.name} (${account.sid}) has ${evidence(match.holdings)}`);
+  for (const other of passedOver)
+    steps.note('map', 'passedOver', `${other.account.name} has ${evidence(other.holdings)}, which comes later`);
 
-  if (ntAuth?.kind === 'unknown')
-    return unknown(steps, `NTAuthCertificates has not been read: ${ntAuth.reason}`, searches);
-  if (ntAuth !== null && !ntAuth.issuers.has(subject.issuer.digest))
-    return refused(steps, notInNtAuth(subject, ntAuth, account), searches);
+  const holdings = match.holdings.filter(({ allowed }) => allowed);
+  if (holdings.length === 0) return refused(steps, notInNtAuth(subject, choice.forests, account), searches);
 
-  const strength = judgeStrength(subject.leaf, account, matched, settings);
-  if (strength.kind === 'refused') return refused(steps, strength.verdict, searches);
+  const matched = holdings.map(({ candidate }) => candidate);
+  const strength = judgeStrength(
+    subject,
+    {
+      account,
+      byKdc: holdings.filter(({ kdc }) => kdc).map(({ candidate }) => candidate),
+      byRcmp: holdings.filter(({ rcmp }) => rcmp).map(({ candidate }) => candidate),
+    },
+    settings,
+  );
+  const event =
+    strength.event === null ? null : { ...strength.event, ...eventFacts(subject, account, matched, claims) };
+  if (strength.kind === 'refused') return refused(steps, strength.verdict, searches, event);
   steps.note('map', strength.strength, strength.why);
 
   const refusal = stateRefusal(account, now, settings);
   if (refusal !== null) return refused(steps, refusal, searches);
 
-  const methods = methodsOf(matched);
+  const methods = [...new Set(matched.map(({ method }) => method))];
   const [method = 'X509SHA1PublicKey'] = methods;
   steps.note('map', 'mapped', `${account.name} by ${methods.join(', ')}`);
   const identity = { account, method, methods, strength: strength.strength, strengthBy: strength.by };
-  return { kind: 'mapped', identity, searches };
+  return { kind: 'mapped', identity, searches, ...(event === null ? {} : { event }) };
 }
 
 /** Somebody did not answer. */
@@ -82,87 +89,91 @@ export function unknown(steps: Steps, reason: string, searches: readonly SearchR
   return { kind: 'unknown', verdict: verdict('directoryUnavailable', reason), searches };
 }
 
-function refused(steps: Steps, why: Verdict, searches: readonly SearchRecord[]): MappingResult {
-  steps.note('map', why.code, why.detail);
-  return { kind: 'refused', verdict: why, searches };
-}
-
-interface Match {
-  readonly account: Account;
-  /** Strongest first. */
-  readonly matched: readonly Candidate[];
-}
-
-/** Accounts that hold a value to the letter, one per SID, and why others were not believed. */
-function compareAll(
-  accounts: readonly Account[],
-  plan: LookupPlan,
+function refused(
   steps: Steps,
-): { readonly found: readonly Match[]; readonly doubts: readonly string[] } {
-  const bySid = new Map<string, { readonly account: Account; readonly held: Set<Candidate> }>();
-  const doubts: string[] = [];
-  for (const account of accounts) {
-    const compared = plan.lookups.map((lookup) => ({
-      candidate: lookup.candidate,
-      comparison: lookup.compare(account),
-    }));
-    const held = compared.filter(({ comparison }) => comparison?.believed === true).map(({ candidate }) => candidate);
-    const doubted = compared.flatMap(({ comparison }) => (comparison?.believed === false ? [comparison.why] : []));
-    if (held.length > 0)
-      bySid.set(account.sid, { account, held: new Set([...(bySid.get(account.sid)?.held ?? []), ...held]) });
-    else if (doubted.length === 0)
-      doubted.push(
-        `the directory returned ${account.name}, but none of its values is the one looked for to the letter`,
-      );
-    doubts.push(...new Set(doubted));
+  why: Verdict,
+  searches: readonly SearchRecord[],
+  event: KdcEvent | null = null,
+): MappingResult {
+  steps.note('map', why.code, why.detail);
+  return { kind: 'refused', verdict: why, searches, ...(event === null ? {} : { event }) };
+}
+
+type LocatedEverywhere =
+  | { readonly kind: 'answered'; readonly answers: readonly ForestAnswer[]; readonly searches: readonly SearchRecord[] }
+  | { readonly kind: 'unknown'; readonly reason: string; readonly searches: readonly SearchRecord[] };
+
+/** All at once; unknown as soon as one of them did not answer, for it may know another account. */
+async function askForests(
+  forests: readonly AskedForest[],
+  claims: readonly Claim[],
+  { leaf }: MappingSubject,
+  means: ResolveMeans,
+): Promise<LocatedEverywhere> {
+  const { settings, steps } = means;
+  const deadline = means.remaining();
+  const asking = forests.map(async (asked) => {
+    const plan = planLookups(claims, {
+      domains: asked.domains,
+      dnsNames: leaf.extensions.subjectAltName?.dnsNames ?? [],
+      computerBySpn: settings.openPoints.computerBySpn,
+    });
+    for (const remark of plan.remarks) steps.note('map', 'remark', remark);
+    return { asked, plan, located: await asked.forest.locate(assertionsOf(plan), deadline) };
+  });
+  const answers: ForestAnswer[] = [];
+  const reasons: string[] = [];
+  const searches: SearchRecord[] = [];
+  for (const { asked, plan, located } of await Promise.all(asking)) {
+    searches.push(...located.searches);
+    if (located.kind === 'unknown') reasons.push(located.reason);
+    else answers.push({ asked, plan, accounts: located.accounts });
   }
-  for (const doubt of doubts) steps.note('map', 'notBelieved', doubt);
-  const order = [...new Set(plan.lookups.map(({ candidate }) => candidate))];
-  const found = [...bySid.values()].map(({ account, held }) => ({
-    account: withoutLists(account),
-    matched: order.filter((candidate) => held.has(candidate)),
-  }));
-  return { found, doubts };
+  noteSearches(steps, searches);
+  return reasons.length > 0
+    ? { kind: 'unknown', reason: reasons.join('; '), searches }
+    : { kind: 'answered', answers, searches };
 }
 
-const noValues: readonly string[] = [];
-
-/** There may be thousands of values, and nobody asks for them after this. */
-function withoutLists(account: Account): Account {
-  return { ...account, altSecurityIdentities: noValues, servicePrincipalNames: noValues };
+/** Two rules may ask the same question. */
+function assertionsOf({ lookups }: LookupPlan): readonly Assertion[] {
+  return [...new Map(lookups.map(({ assertion }) => [JSON.stringify(assertion), assertion])).values()];
 }
 
-function nobody(plan: LookupPlan, doubts: readonly string[]): Verdict {
-  const values = [...new Set(plan.lookups.map(({ candidate }) => describe(candidate)))];
+function nobody(answers: readonly ForestAnswer[], doubts: readonly string[]): Verdict {
+  const plans = answers.map(({ plan }) => plan);
+  const values = [...new Set(plans.flatMap(({ lookups }) => lookups.map(({ candidate }) => describe(candidate))))];
+  const remarks = new Set(plans.flatMap((plan) => plan.remarks));
   const sentences = [`no account has any of the ${values.length} values looked for: ${values.join('; ')}`];
-  return verdict('notMapped', shorten([...doubts, ...plan.remarks, ...sentences].join('. ')));
+  return verdict('notMapped', shorten([...doubts, ...remarks, ...sentences].join('. ')));
 }
 
 function several(found: readonly Match[]): Verdict {
   const names = found.map(({ account }) => `${account.name} (${account.sid})`);
-  const claims = found.map(({ account, matched }) => `${account.name} has ${evidence(matched)}`);
+  const claims = found.map(({ account, holdings }) => `${account.name} has ${evidence(holdings)}`);
   return verdict('ambiguous', shorten(`the certificate belongs to ${names.join(' and ')}: ${claims.join('; ')}`));
 }
 
-function notInNtAuth(
-  { issuer }: MappingSubject,
-  ntAuth: { readonly issuers: ReadonlySet<string>; readonly server: string },
-  account: Account,
-): Verdict {
-  const content = ntAuth.issuers.size === 0 ? 'is empty' : `has ${ntAuth.issuers.size} certificates and not this one`;
+function notInNtAuth({ issuer }: MappingSubject, forests: readonly AskedForest[], account: Account): Verdict {
+  const stores = forests.map(({ store }) => store).join('; ');
   return verdict(
     'issuerNotInNtAuth',
-    `the issuer of the certificate has the thumbprint ${issuer.thumbprint}; NTAuthCertificates (${ntAuth.server}) ${content}`,
+    shorten(`the issuer of the certificate has the thumbprint ${issuer.thumbprint}; ${stores}`),
     account,
   );
 }
 
-function methodsOf(matched: readonly Candidate[]): readonly MappingMethod[] {
-  return [...new Set(matched.map(({ method }) => method))];
+function eventFacts(
+  { leaf, issuer }: MappingSubject,
+  account: Account,
+  matched: readonly Candidate[],
+  claims: readonly Claim[],
+): Omit<KdcEvent, keyof EventNote> {
+  return { account, leaf, issuer, matched, candidates: claims.map(({ candidate }) => candidate) };
 }
 
-function evidence(matched: readonly Candidate[]): string {
-  return [...new Set(matched.map(describe))].join(' and ');
+function evidence(holdings: readonly Claim[]): string {
+  return [...new Set(holdings.map(({ candidate }) => describe(candidate)))].join(' and ');
 }
 
 function describe({ method, value }: Candidate): string {
@@ -176,8 +187,9 @@ function shorten(text: string): string {
   return text.length <= longestDetail ? text : `${text.slice(0, longestDetail)}…`;
 }
 
-function noteCandidates(steps: Steps, candidates: readonly Candidate[]): void {
+function noteCandidates(steps: Steps, claims: readonly Claim[]): void {
   if (!steps.recording) return;
+  const candidates = claims.map(({ candidate }) => candidate);
   const used = candidates.filter((candidate) => candidate.used);
   steps.note(
     'map',

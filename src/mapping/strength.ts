@@ -1,102 +1,143 @@
 /**
- * KB5014754: whether a mapping that located an account is strong enough, by the method itself, by the account's SID in
- * the certificate, or (compatibility mode) by age. A SID never locates an account, it only confirms or vetoes
- * one (MS-PKCA 3.1.5.2.1.6). What else may be wrong with the account is decided elsewhere.
+ * KB5014754: whether a mapping that located an account is strong enough, by the method itself, by a name-based rule, by the
+ * account's SID in the certificate, or (compatibility mode) by age; and what the KDC would log about it. What RCMP finds needs
+ * no strength. What else may be wrong with the account is decided elsewhere.
  */
 import { isoText } from '../base/clock.ts';
 import { durationText } from '../base/duration.ts';
 import type { Account } from '../base/identity.ts';
 import { verdict, type Verdict } from '../base/verdict.ts';
 import type { Certificate } from '../x509/certificate.ts';
-import type { Candidate, MappedIdentity, MappingSettings } from './mapper-contract.ts';
+import type { Candidate, KdcEvent, MappedIdentity, MappingSettings } from './mapper-contract.ts';
+import { applyNameBasedRules, type RuleSubject } from './name-based-rules.ts';
+import { sidClaim, type SidClaim } from './sid-claim.ts';
 
-export type Strength =
-  | {
-      readonly kind: 'enough';
-      readonly strength: MappedIdentity['strength'];
-      readonly by: MappedIdentity['strengthBy'];
-      readonly why: string;
-    }
-  | { readonly kind: 'refused'; readonly verdict: Verdict };
+/** What the KDC logs, without the facts that whoever asks has at hand. */
+export type EventNote = Pick<KdcEvent, 'id' | 'level' | 'certificateSid'>;
 
-type Rules = Pick<
-  MappingSettings,
-  'strongCertificateBindingEnforcement' | 'certificateBackdatingCompensation' | 'sidVeto'
->;
+export type Strength = Enough | Refused;
 
-/** @param matched the candidates that point at `account`, strongest first, at least one */
-export function judgeStrength(
-  leaf: Certificate,
+interface Enough {
+  readonly kind: 'enough';
+  readonly strength: MappedIdentity['strength'];
+  readonly by: MappedIdentity['strengthBy'];
+  readonly why: string;
+  readonly event: EventNote | null;
+}
+
+interface Refused {
+  readonly kind: 'refused';
+  readonly verdict: Verdict;
+  readonly event: EventNote | null;
+}
+
+export interface Found {
+  readonly account: Account;
+  /** Candidates by which the KDC found it, strongest first. */
+  readonly byKdc: readonly Candidate[];
+  /** Those by which RCMP did. One of both has at least one. */
+  readonly byRcmp: readonly Candidate[];
+}
+
+/** Schannel falls back to RCMP where the KDC refuses: with bits 0x1 to 0x4 enforcement is worth nothing (known as ESC10). */
+export function judgeStrength(subject: RuleSubject, found: Found, settings: MappingSettings): Strength {
+  const { account, byKdc, byRcmp } = found;
+  const claim = claimThatCounts(subject.leaf, account, settings);
+  const kdc = byKdc.length === 0 ? null : judgeByKdc(subject, account, byKdc, claim, settings);
+  const judged = kdc === null || (kdc.kind === 'refused' && byRcmp.length > 0) ? foundByRcmp(byRcmp, kdc) : kdc;
+  if (judged.kind === 'enough' && settings.sidVeto && claim?.agrees === false)
+    return refuse('sidMismatch', `${mismatch(claim, account)}, and sidVeto is on`, account, judged.event);
+  return judged;
+}
+
+function foundByRcmp(byRcmp: readonly Candidate[], kdc: Strength | null): Strength {
+  const refused = kdc?.kind === 'refused' ? `, although the KDC would refuse it: ${kdc.verdict.detail}` : '';
+  const why = `RCMP finds it by ${methodsOf(byRcmp)}, which asks for no strength${refused}`;
+  return enough('weak', 'rcmp', why, kdc?.event ?? null);
+}
+
+/** The table of KB5014754, from the top. */
+function judgeByKdc(
+  subject: RuleSubject,
   account: Account,
   matched: readonly Candidate[],
-  rules: Rules,
+  claim: SidClaim | null,
+  settings: MappingSettings,
 ): Strength {
-  const claim = sidClaim(leaf, account);
-  const best = matched.some(({ strength }) => strength === 'strong') ? 'strong' : 'weak';
-
-  if (claim?.agrees === false && rules.sidVeto)
-    return refuse('sidMismatch', `${mismatch(claim, account)}, and sidVeto is on`, account);
-  if (best === 'strong') return enough('strong', 'method', `${matched[0]?.method} is a strong method`);
+  const { strongCertificateBindingEnforcement: enforcement } = settings;
+  const strong = matched.find(({ strength }) => strength === 'strong');
+  if (strong !== undefined) return enough('strong', 'method', `${strong.method} is a strong method`);
+  const rule = applyNameBasedRules(subject, account, matched, settings.nameBasedRules);
+  if (rule.kind === 'strong') return enough('strong', 'nameBasedRule', rule.why);
   if (claim?.agrees === true)
     return enough('weak', claim.by, `the mapping is weak, and ${claim.place} confirms it with ${account.sid}`);
-  if (rules.strongCertificateBindingEnforcement === 0)
-    return enough('weak', 'notEnforced', 'the mapping is weak, and StrongCertificateBindingEnforcement is 0');
-  if (claim !== null) return refuse('sidMismatch', `${mismatch(claim, account)} (KDC event 41)`, account);
+  if (enforcement === 0)
+    return enough(
+      'weak',
+      'notEnforced',
+      'the mapping is weak, and StrongCertificateBindingEnforcement is 0',
+      note(39, 'warning', claim),
+    );
+  if (claim !== null)
+    return refuse('sidMismatch', `${mismatch(claim, account)} (KDC event 41)`, account, note(41, 'error', claim));
 
-  const weakness = `${account.name} is found only by ${matched.map(({ method }) => method).join(', ')}, which is weak, and the certificate has no SID`;
-  if (rules.strongCertificateBindingEnforcement === 2)
-    return refuse('weakMapping', `${weakness} (KDC event 39)`, account);
-  return judgeAge(leaf, account, rules.certificateBackdatingCompensation, weakness);
+  const remark = rule.why === '' ? '' : `; ${rule.why}`;
+  const weakness = `${account.name} is found only by ${methodsOf(matched)}, which is weak, and the certificate has no SID${remark}`;
+  const unmapped = !settings.openPoints.upnIsWeakMapping && matched.every(({ method }) => namesOfSan.has(method));
+  if (enforcement === 2 || unmapped)
+    return refuse('weakMapping', `${weakness} (KDC event 39)`, account, note(39, 'error', null));
+  return judgeAge(subject.leaf, account, settings.certificateBackdatingCompensation, weakness);
 }
+
+/** Samba takes names of the subjectAltName for no mapping at all, of users as of computers. */
+const namesOfSan: ReadonlySet<string> = new Set(['UPN', 'DNS']);
 
 /** Compatibility mode: good when the account is not younger than the certificate; equality passes. */
 function judgeAge(leaf: Certificate, account: Account, compensation: number, weakness: string): Strength {
-  if (account.whenCreated === null)
-    return refuse('weakMapping', `${weakness}; ${account.server} did not say when the account was created`, account);
+  if (account.whenCreated === null) {
+    const silence = `${account.server} did not say when the account was created`;
+    return refuse('weakMapping', `${weakness}; ${silence}`, account, note(39, 'error', null));
+  }
   const ages = `the certificate is valid from ${isoText(leaf.notBefore)}, the account was created ${isoText(account.whenCreated)}`;
   const allowance = compensation === 0 ? '' : `, compensation ${durationText(compensation * 1000)}`;
+  const detail = `${ages}${allowance}`;
   return leaf.notBefore >= account.whenCreated - compensation * 1000
-    ? enough('weak', 'age', `${weakness}, but ${ages}${allowance}`)
-    : refuse('certificatePredatesAccount', `${weakness}; ${ages}${allowance} (KDC event 40)`, account);
+    ? enough('weak', 'age', `${weakness}, but ${detail}`, note(39, 'warning', null))
+    : refuse('certificatePredatesAccount', `${weakness}; ${detail} (KDC event 40)`, account, note(40, 'error', null));
 }
 
-interface SidClaim {
-  readonly by: 'sidExtension' | 'sidUri';
-  readonly place: string;
-  /** The SIDs it names, for people. */
-  readonly sids: string;
-  readonly agrees: boolean;
-}
-
-const uriTag = 'tag:microsoft.com,2022-09-14:sid:';
-
-/** The URI is looked at only where the extension is missing; several URIs must all name this account. sIDHistory does not count. */
-function sidClaim(leaf: Certificate, account: Account): SidClaim | null {
-  const { sid, subjectAltName } = leaf.extensions;
-  if (sid !== null) return { by: 'sidExtension', place: 'the SID extension', sids: sid, agrees: sid === account.sid };
-  const tagged = (subjectAltName?.uris ?? []).filter((uri) => uri.startsWith(uriTag));
-  if (tagged.length === 0) return null;
-  const sids = tagged.map((uri) => uri.slice(uriTag.length));
-  return {
-    by: 'sidUri',
-    place: 'the SID in a URI of the subjectAltName',
-    sids: sids.join(', '),
-    agrees: sids.every((named) => named === account.sid),
-  };
+/** A URI that names somebody else may be as good as none: MS-PKCA says only what one that agrees is good for. */
+function claimThatCounts(leaf: Certificate, account: Account, { openPoints }: MappingSettings): SidClaim | null {
+  const claim = sidClaim(leaf, account);
+  return claim?.by === 'sidUri' && !claim.agrees && !openPoints.sidUriMismatchRefuses ? null : claim;
 }
 
 function mismatch(claim: SidClaim, account: Account): string {
   return `${claim.place} names ${claim.sids}, but the certificate maps to ${account.name}, which is ${account.sid}`;
 }
 
-function enough(strength: 'strong' | 'weak', by: MappedIdentity['strengthBy'], why: string): Strength {
-  return { kind: 'enough', strength, by, why };
+function methodsOf(matched: readonly Candidate[]): string {
+  return [...new Set(matched.map(({ method }) => method))].join(', ');
+}
+
+function note(id: KdcEvent['id'], level: KdcEvent['level'], claim: SidClaim | null): EventNote {
+  return { id, level, certificateSid: claim?.sids ?? null };
+}
+
+function enough(
+  strength: 'strong' | 'weak',
+  by: MappedIdentity['strengthBy'],
+  why: string,
+  event: EventNote | null = null,
+): Enough {
+  return { kind: 'enough', strength, by, why, event };
 }
 
 function refuse(
   code: 'sidMismatch' | 'weakMapping' | 'certificatePredatesAccount',
   detail: string,
   account: Account,
-): Strength {
-  return { kind: 'refused', verdict: verdict(code, detail, account) };
+  event: EventNote | null,
+): Refused {
+  return { kind: 'refused', verdict: verdict(code, detail, account), event };
 }
