@@ -8,6 +8,7 @@ import { Failure, reasonOf } from '../base/failure.ts';
 import type { BindGate } from './bind-gate.ts';
 import { faultOfCredentials } from './authentication.ts';
 import { createBindGates, type BindGates } from './bind-gates.ts';
+import type { DirectorySearch } from './connection.ts';
 import { Controller, pipelined } from './controller.ts';
 import type {
   BindCredentials,
@@ -31,7 +32,7 @@ import { openConnection } from './opening.ts';
 import { createPrincipalReader } from './principals.ts';
 import { createAccountReader } from './read-again.ts';
 import { readRootDse, wrongCatalog, wrongDomain, type RootDse } from './root-dse.ts';
-import { createServerGroup, type ServerGroup } from './server-group.ts';
+import { createServerGroup, type GroupAnswer, type ServerGroup } from './server-group.ts';
 
 export interface DirectoryFacilities {
   readonly clock: Clock;
@@ -42,6 +43,11 @@ export interface DirectoryFacilities {
 }
 
 export interface LiveForest extends Forest, ObjectReader {
+  /**
+   * One search as a server answers it, for whoever looks at what may be read there. Never rejects, settles within `patience`.
+   * @param place DNS name of a configured domain, or `globalCatalog`
+   */
+  ask(place: string, request: DirectorySearch, patience: Millis): Promise<GroupAnswer>;
   health(): Promise<readonly ControllerHealth[]>;
   close(): Promise<void>;
   /** Tries refused and failed servers again now: an operator has corrected the bind account or the network. */
@@ -148,6 +154,11 @@ export function createForest(
       if (domain === undefined)
         return { kind: 'unknown', reason: `${account.dn} is in a domain that is not configured` };
       return await readGroups(account, domain.group, monotonic() + deadline, clock);
+    },
+    async ask(place, request, patience) {
+      const group = everyGroup.find(({ name }) => name === place);
+      if (group === undefined) return { kind: 'unanswered', reason: `${place} is not configured` };
+      return await group.search(request, monotonic() + patience, []);
     },
     serves: (host) => reader.serves(host),
     readObject: (request) => reader.readObject(request),
