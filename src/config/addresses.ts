@@ -6,7 +6,7 @@ import { Failure } from '../base/failure.ts';
 import { parseEndpoint as parseDirectoryUrl } from '../directory/endpoint.ts';
 import type { Endpoint } from '../tls/binding.ts';
 import { quoted } from './complaint.ts';
-import { scalar, shown, text, type Read, type Scalar } from './scalars.ts';
+import { scalar, shown, text, type Scalar } from './scalars.ts';
 
 const nameHint = 'letters, digits, hyphens and dots; international names as xn--...';
 
@@ -79,28 +79,24 @@ export const origin: Scalar<string> = text('an origin such as http://127.0.0.1:8
   return { value: url.origin };
 });
 
-/** `ldaps://host[:port]`. */
-export const directoryUrl: Scalar<string> = text('ldaps://host or ldaps://host:port', directoryUrlOf);
-
-function directoryUrlOf(raw: string): Read<string> {
-  if (raw.includes('@'))
-    return {
-      wrong: 'a user name cannot stand here',
-      hint: 'write ldaps://host[:port]; who logs on is said under `bind`',
-      hidden: true,
-    };
-  if (/^ldap:/i.test(raw))
-    return {
-      wrong: `${quoted(raw)} is not encrypted: the password of the bind account and every answer could be read and changed on the way`,
-      hint: `write \`${raw.replace(/^ldap:/i, 'ldaps:').replace(/:389\/?$/, ':636')}\``,
-    };
-  try {
-    return { value: parseDirectoryUrl(raw).url };
-  } catch (error) {
-    if (error instanceof Failure) return { wrong: error.message, hint: error.hint };
-    throw error;
-  }
-}
+/** `ldaps://host[:port]`, or `ldap://host[:port]`, which means StartTLS. */
+export const directoryUrl: Scalar<string> = text(
+  'ldaps://host, or ldap://host for StartTLS, with or without :port',
+  (raw) => {
+    if (raw.includes('@'))
+      return {
+        wrong: 'a user name cannot stand here',
+        hint: 'write ldaps://host[:port]; who logs on is said under `bind`',
+        hidden: true,
+      };
+    try {
+      return { value: parseDirectoryUrl(raw).url };
+    } catch (error) {
+      if (error instanceof Failure) return { wrong: error.message, hint: error.hint };
+      throw error;
+    }
+  },
+);
 
 /** @returns the endpoint, or why it is none */
 export function parseEndpoint(raw: string): Endpoint | string {

@@ -3,12 +3,13 @@
  */
 import { constants } from 'node:fs';
 import { open, readdir } from 'node:fs/promises';
+import { hostname } from 'node:os';
 import type { Clock } from '../base/clock.ts';
 import { Failure } from '../base/failure.ts';
 import type { ConfigurationFacilities } from './reading.ts';
 
 export function systemFacilities(clock: Clock, env: ConfigurationFacilities['env']): ConfigurationFacilities {
-  return { readFile: readBounded, listDirectory: (path) => readdir(path), env, now: () => clock.now() };
+  return { readFile: readBounded, listDirectory: (path) => readdir(path), env, now: () => clock.now(), hostname };
 }
 
 /** A pipe or a device could hold the start for ever, or never end: only plain files, and not waiting for any. */

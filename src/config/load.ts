@@ -11,12 +11,13 @@ import type { BindingSettings } from '../tls/binding.ts';
 import type { TrustStore } from '../trust/judgement.ts';
 import { checkLate, clientCertificateOf, readBindings, type BindingDraft } from './bindings.ts';
 import { complain } from './complaint.ts';
-import { readForest } from './directory-section.ts';
+import { readDirectory } from './directory-section.ts';
 import { issuerHints } from './issuer-hints.ts';
+import { readLog } from './log-section.ts';
 import { readMapping } from './mapping-section.ts';
 import { readParts, type Parts } from './parts.ts';
 import { createReading, type ConfigurationFacilities, type Reading } from './reading.ts';
-import { resolvePath, whyUnreadable } from './references.ts';
+import { whyUnreadable } from './references.ts';
 import { readServerCertificate, type ShownCertificate } from './server-certificate.ts';
 import { checkLocations } from './location-checks.ts';
 import { readRevocation, type ReadRevocation } from './revocation.ts';
@@ -90,8 +91,7 @@ async function settingsOf(reading: Reading): Promise<Omit<Settings, 'warnings'> 
       (await readServerCertificate(certificate, draft.endpoint, [...draft.path, 'certificate'], reading));
     certificates.set(draft, shown ?? null);
   }
-  const directory =
-    written.directory === undefined ? null : { forests: [await readForest(written.directory, reading)] };
+  const directory = written.directory === undefined ? null : await readDirectory(written.directory, reading);
   return {
     source: reading.source.name,
     labOnly: written.labOnly,
@@ -117,11 +117,7 @@ async function settingsOf(reading: Reading): Promise<Omit<Settings, 'warnings'> 
     verdictHeader: written.verdictHeader,
     limits: limitSettings(written.limits, reading),
     admin: adminSettings(written.admin, bindings, reading),
-    log: {
-      file: written.log.file === '-' ? '-' : resolvePath(written.log.file, reading),
-      omitNames: written.log.omitNames,
-      syslog: null,
-    },
+    log: await readLog(written.log, reading),
   };
 }
 

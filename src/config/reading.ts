@@ -14,6 +14,8 @@ export interface ConfigurationFacilities {
   listDirectory(path: string): Promise<readonly string[]>;
   readonly env: Readonly<Record<string, string | undefined>>;
   now(): Instant;
+  /** The name of this machine. */
+  hostname(): string;
 }
 
 export interface MistakeFacts {

@@ -66,10 +66,27 @@ export async function readSecret(reference: Reference, path: Path, reading: Read
   }
   const bytes = await readReferenced(reference.path, maximumSecret, path, reading);
   if (bytes === null) return null;
-  const secret = bytes.toString('utf8').replace(/\r?\n$/, '');
+  const secret = withoutLineBreak(bytes);
   if (secret !== '') return secret;
   reading.mistake(path, `${quoted(reference.path)} is empty`, { hint: 'the file holds the secret and nothing else' });
   return null;
+}
+
+/** Reads the same secret again, later; gives null while it is not there. */
+export function rereadSecret(reference: Reference, { facilities, base }: Reading): () => Promise<string | null> {
+  if (reference.kind === 'env') return () => Promise.resolve(facilities.env[reference.name] || null);
+  const path = resolvePath(reference.path, { base });
+  return async () => {
+    try {
+      return withoutLineBreak(await facilities.readFile(path, maximumSecret)) || null;
+    } catch {
+      return null;
+    }
+  };
+}
+
+function withoutLineBreak(bytes: Buffer): string {
+  return bytes.toString('utf8').replace(/\r?\n$/, '');
 }
 
 /** @returns the file's bytes, or null after a complaint */
@@ -108,8 +125,8 @@ export async function listReferenced(
 }
 
 /** A path of the configuration as a path of the process. */
-export function resolvePath(path: string, reading: Reading): string {
-  return isAbsolute(path) ? path : join(reading.base, path);
+export function resolvePath(path: string, { base }: Pick<Reading, 'base'>): string {
+  return isAbsolute(path) ? path : join(base, path);
 }
 
 const reasons: Readonly<Record<string, string>> = {

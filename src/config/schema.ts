@@ -5,8 +5,10 @@
  */
 import { z } from 'zod';
 import { accessFlagBits, type AccessFlag } from '../iis/access-flags.ts';
-import { directoryUrl, dnsName, endpoint, hostName, ipAddress, listener, origin } from './addresses.ts';
+import { endpoint, hostName, ipAddress, listener, origin } from './addresses.ts';
+import { directory } from './directory-schema.ts';
 import { group, maybe, needed, standard } from './keys.ts';
+import { log } from './log-schema.ts';
 import { mapping } from './mapping-schema.ts';
 import { certificatesReference, fileReference, secretReference } from './references.ts';
 import { revocation } from './revocation-schema.ts';
@@ -216,48 +218,6 @@ export const trust = group(
   'who vouches for clients',
 );
 
-export const directory = group(
-  {
-    domains: z
-      .array(
-        group(
-          {
-            name: needed(dnsName, 'DNS name of the domain'),
-            controllers: z.array(directoryUrl).min(1).describe('domain controllers in order of preference'),
-            bind: group(
-              {
-                dn: needed(
-                  text('a DN or user principal name', (raw) => ({ value: raw })),
-                  'account that reads the directory',
-                ),
-                password: needed(secretReference('LDAP_PASSWORD', 'secrets/ldap'), 'its password'),
-              },
-              'how the gateway logs on there',
-            ),
-          },
-          'an Active Directory domain',
-        ),
-      )
-      .min(1)
-      .describe('domains whose accounts are mapped'),
-    globalCatalog: z
-      .array(directoryUrl)
-      .prefault([])
-      .describe('global catalogs, port 3269; none: each domain at its controllers'),
-    ca: z.array(certificatesReference).prefault([]).describe('CAs of the controllers; none: the public roots of Node'),
-    connectTimeout: standard(duration(1), '3s', 'bound on connect, TLS and bind'),
-    searchTimeout: standard(duration(1), '3s', 'bound on one search'),
-    refresh: standard(duration(1000), '10m', 'how often NTAuth and the domains of the forest are read again'),
-    connections: standard(count(2, 64), 4, 'connections to each server'),
-    maximumQueue: standard(
-      count(1, 1_000_000),
-      1000,
-      'searches that wait for a server; beyond, the answer is unknown at once',
-    ),
-  },
-  'where accounts are looked up',
-);
-
 export const identity = group(
   {
     dialects: dialects.prefault(['remote-user']).describe('which headers the backend gets'),
@@ -277,19 +237,6 @@ export const identity = group(
     ),
   },
   'how the backend hears of the client',
-);
-
-export const log = group(
-  {
-    file: standard(path, '-', 'where request lines go; - is standard output'),
-    format: standard(choice(['json']), 'json', 'one JSON object a line'),
-    omitNames: standard(flag, false, 'leave account names, UPNs and SIDs out'),
-    w3c: maybe(
-      unavailable('the W3C format is not written yet', 'leave it out; request lines are JSON'),
-      'a log as IIS writes it',
-    ),
-  },
-  'request lines',
 );
 
 export const admin = group(

@@ -1,17 +1,14 @@
 /**
- * What a binding shows: certificate chain and key from files, tried out before they are needed. A key that does not fit, or
- * a chain in the wrong order, is a mistake; a certificate that has expired is a warning, because Windows serves it too.
+ * What a binding shows: certificate chain and key from files, or a PKCS#12, tried out before they are needed. A certificate that has expired is a warning, because Windows serves it too.
  */
-import { createPrivateKey, X509Certificate, type KeyObject } from 'node:crypto';
+import { X509Certificate } from 'node:crypto';
 import { isoText } from '../base/clock.ts';
-import { reasonOf } from '../base/failure.ts';
 import type { Instant } from '../base/brand.ts';
 import type { BindingSettings, Endpoint } from '../tls/binding.ts';
 import { openPfx } from '../tls/pfx.ts';
-import { pemText } from '../x509/pem.ts';
-import { brokenBlock, readCertificateBlocks } from './certificates.ts';
+import { readKeyBytes, readKeyPair } from './key-pair.ts';
 import type { Reading } from './reading.ts';
-import { readReferenced, readSecret, type Reference } from './references.ts';
+import { readSecret, type Reference } from './references.ts';
 import type { Language } from './schema.ts';
 import type { Path } from './source.ts';
 
@@ -54,92 +51,19 @@ export async function readServerCertificate(
 
 async function readPair(
   cert: Reference,
-  keyReference: Reference,
-  written: Written,
+  key: Reference,
+  { passphrase }: Written,
   endpoint: Endpoint,
   path: Path,
   reading: Reading,
 ): Promise<ShownCertificate | null> {
-  const before = reading.mistakes.length;
-  const certPath = [...path, 'cert'];
-  const chain = await readChain(cert, certPath, reading);
-  const key = await readKey(keyReference, written.passphrase, path, reading);
-  if (key === null || reading.mistakes.length > before) return null;
-  const matching = chain.findIndex((certificate) => certificate.checkPrivateKey(key));
-  if (matching !== 0) {
-    const text =
-      matching < 0 ? 'does not belong to the certificate' : `belongs to certificate ${matching + 1} of ${chain.length}`;
-    const hint =
-      matching < 0
-        ? 'the two files come from different requests'
-        : 'put the server certificate first, its intermediates below';
-    reading.mistake([...path, 'key'], `the key ${text}`, { hint });
-    return null;
-  }
-  const [leaf] = chain;
-  if (leaf !== undefined) warnOfCertificate(leaf, endpoint, certPath, reading);
-  return {
-    settings: {
-      cert: chain.map((certificate) => pemText(certificate.raw)).join(''),
-      key: key.export({ type: 'pkcs8', format: 'pem' }),
-    },
-    chain: chain.map(({ raw }) => raw),
-  };
-}
-
-/** Empty after a complaint. */
-async function readChain(cert: Reference, path: Path, reading: Reading): Promise<readonly X509Certificate[]> {
-  const chain: X509Certificate[] = [];
-  for (const block of await readCertificateBlocks(cert, path, reading)) {
-    try {
-      chain.push(new X509Certificate(block.der));
-    } catch (error) {
-      brokenBlock(block, reasonOf(error), reading);
-    }
-  }
-  return chain;
-}
-
-async function readKey(
-  reference: Reference,
-  passphrase: Reference | undefined,
-  path: Path,
-  reading: Reading,
-): Promise<KeyObject | null> {
-  const bytes = await readKeyBytes(reference, [...path, 'key'], reading);
-  const secret = passphrase === undefined ? null : await readSecret(passphrase, [...path, 'passphrase'], reading);
-  if (bytes === null || (passphrase !== undefined && secret === null)) return null;
-  const key = importKey(bytes, secret);
-  if (key !== null) return key;
-  const own = [...path, 'key'];
-  if (!bytes.includes('ENCRYPTED'))
-    reading.mistake(own, 'the file is not a private key', {
-      hint: 'PEM (-----BEGIN PRIVATE KEY-----) or DER is needed',
-    });
-  else if (secret === null)
-    reading.mistake(own, 'the key is encrypted', { hint: 'write `passphrase: env:NAME` beside it' });
-  else reading.mistake([...path, 'passphrase'], 'does not open the key', { hint: 'it is that of another key' });
-  return null;
-}
-
-async function readKeyBytes(reference: Reference, path: Path, reading: Reading): Promise<Buffer | null> {
-  if (reference.kind !== 'env') return readReferenced(reference.path, 64 * 1024, path, reading);
-  const secret = await readSecret(reference, path, reading);
-  return secret === null ? null : Buffer.from(secret);
-}
-
-function importKey(bytes: Buffer, passphrase: string | null): KeyObject | null {
-  const secret = passphrase === null ? {} : { passphrase };
-  for (const type of ['pkcs8', 'pkcs1', 'sec1'] as const) {
-    try {
-      return bytes.includes('-----BEGIN')
-        ? createPrivateKey({ key: bytes, format: 'pem', ...secret })
-        : createPrivateKey({ key: bytes, format: 'der', type, ...secret });
-    } catch {
-      // OpenSSL's reasons are of no help to who made the file; the caller says what is wanted.
-    }
-  }
-  return null;
+  const at = (reference: Reference, name: string) => ({ reference, path: [...path, name] });
+  const opens = passphrase && at(passphrase, 'passphrase');
+  const pair = await readKeyPair(at(cert, 'cert'), at(key, 'key'), opens, 'server certificate', reading);
+  if (pair === null) return null;
+  const [leaf] = pair.chain;
+  if (leaf !== undefined) warnOfCertificate(leaf, endpoint, [...path, 'cert'], reading);
+  return { settings: { cert: pair.cert, key: pair.key }, chain: pair.chain.map(({ raw }) => raw) };
 }
 
 async function readPfx(

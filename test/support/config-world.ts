@@ -131,6 +131,7 @@ function facilitiesOver(files: ReadonlyMap<string, Buffer | string>): Configurat
     },
     env: { LDAP_PASSWORD: 'correct horse', EMPTY: '', TLS_PASSPHRASE: 'open sesame' },
     now: () => worldNow,
+    hostname: () => 'gateway.example.test',
   };
 }
 
