@@ -735,6 +735,7 @@ await t.test('changes are numbered', async (t) => {
     t.equal(await names(client, sid), '');
     t.match(await failure(client.search(alice, { scope: 'base' })), /^32 /);
     t.match(await failure(client.search(`<SID=${domainSid}-1001>`, { scope: 'base' })), /^32 /);
+    server.faults.deletedObjects = true;
     const filter = `(&(isDeleted=TRUE)(uSNChanged>=${since}))`;
     const attributes = ['sAMAccountName', 'isDeleted', 'altSecurityIdentities', 'lastKnownParent', 'cn'];
     const found = (await client.search(suffix, { filter, attributes }, [deleted])).searchEntries;

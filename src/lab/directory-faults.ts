@@ -28,7 +28,7 @@ export interface DirectoryFaults {
   references: readonly string[];
   /** Attributes (any case) that the reader may not see: absent from every answer and Undefined in every filter. */
   hidden: readonly string[];
-  /** Whether a search that asks for deleted objects finds them: it takes a right that ordinary accounts do not have. */
+  /** Whether a search that asks for deleted objects finds them, which takes a right that ordinary accounts do not have. */
   deletedObjects: boolean;
   /** Every search is answered with this code and without entries. */
   resultCode: number | null;
@@ -59,7 +59,7 @@ export function createFaults(released: () => void): DirectoryFaults {
     referral: [],
     references: [],
     hidden: [],
-    deletedObjects: true,
+    deletedObjects: false,
     resultCode: null,
     judge: null,
   };

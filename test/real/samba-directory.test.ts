@@ -68,6 +68,26 @@ sAMAccountName: Outer
 member: CN=Inner,CN=Users,DC=lab,DC=example,DC=test
 member: CN=bob,CN=Users,DC=lab,DC=example,DC=test
 
+dn: CN=Letters,CN=Users,DC=lab,DC=example,DC=test
+changetype: add
+objectClass: group
+sAMAccountName: Letters
+groupType: 2
+member: CN=alice,CN=Users,DC=lab,DC=example,DC=test
+
+dn: CN=Readers,CN=Users,DC=lab,DC=example,DC=test
+changetype: add
+objectClass: group
+sAMAccountName: Readers
+member: CN=Letters,CN=Users,DC=lab,DC=example,DC=test
+
+dn: CN=Local,CN=Users,DC=lab,DC=example,DC=test
+changetype: add
+objectClass: group
+sAMAccountName: Local
+groupType: -2147483644
+member: CN=Outer,CN=Users,DC=lab,DC=example,DC=test
+
 dn: CN=Partitions,CN=Configuration,DC=lab,DC=example,DC=test
 changetype: modify
 replace: uPNSuffixes
@@ -97,10 +117,23 @@ const copied = [
   'sAMAccountType',
   'lockoutTime',
   'lockoutDuration',
+  'maxPwdAge',
+  'pwdLastSet',
+  'logonHours',
+  'whenChanged',
+  // Last, since every other one that is set moves it.
+  'uSNChanged',
 ];
 const order = (a: string | null, b: string | null): number =>
   String(a) < String(b) ? -1 : String(a) > String(b) ? 1 : 0;
-const binary = ['objectSid', 'objectGUID', 'tokenGroups', 'cACertificate'];
+const binary = [
+  'objectSid',
+  'objectGUID',
+  'tokenGroups',
+  'cACertificate',
+  'logonHours',
+  'tokenGroupsGlobalAndUniversal',
+];
 
 await sambaTest('the embedded directory answers as Samba does', async (t) => {
   const samba = await startSamba(t, { ntAuth: [authority.der], users: [...named, ...crowd], ldif: groups });
@@ -192,8 +225,21 @@ await sambaTest('the embedded directory answers as Samba does', async (t) => {
         'dnsHostName',
         'isGlobalCatalogReady',
         'isSynchronized',
+        'dsServiceName',
       ]),
     );
+    for (const oid of ['1.2.840.113556.1.4.319', '1.2.840.113556.1.4.417', '1.2.840.113556.1.4.1339'])
+      await same(t, `the control ${oid}`, async (client) =>
+        [((await entry(client, '', ['supportedControl'])) as Record<string, unknown>)['supportedControl']]
+          .flat()
+          .includes(oid),
+      );
+    await same(t, 'the invocation', async (client) => {
+      const { dsServiceName } = { dsServiceName: '', ...(await entry(client, '', ['dsServiceName'])) };
+      const found = await entry(client, dsServiceName, ['objectClass', 'invocationId']);
+      const { invocationId, objectClass } = { invocationId: Buffer.alloc(0), objectClass: [], ...found };
+      return [invocationId.length, objectClass];
+    });
     await same(t, 'the names of the domain', async (client) => {
       const { searchEntries } = await client.search(`CN=Partitions,CN=Configuration,${suffix}`, {
         filter: '(&(objectClass=crossRef)(systemFlags:1.2.840.113556.1.4.803:=2))',
@@ -222,23 +268,25 @@ await sambaTest('the embedded directory answers as Samba does', async (t) => {
         ),
       );
     }
-    const sids = async (client: Client) => {
-      const { tokenGroups } = {
-        tokenGroups: [],
-        ...(await entry(client, `CN=alice,CN=Users,${suffix}`, ['tokenGroups'])),
+    const sids =
+      (attribute: string, name = 'alice') =>
+      async (client: Client) => {
+        const found: Record<string, unknown> = await entry(client, `CN=${name},CN=Users,${suffix}`, [attribute]);
+        return ([found[attribute] ?? []].flat() as Buffer[]).map(sidText).sort(order);
       };
-      return (tokenGroups as Buffer[]).map(sidText).sort(order);
-    };
-    await same(t, 'the groups of alice', sids);
-    t.equal((await sids(embedded)).length, 4, 'Inner, Outer, Domain Users, and Users in which those are');
-    await same(t, 'a lockout', async (client) => {
+    await same(t, 'the groups of alice', sids('tokenGroups'));
+    const count = async (attribute: string) => (await sids(attribute)(embedded)).length;
+    t.equal(await count('tokenGroups'), 5, 'Inner, Outer, Local, Domain Users, and Users in which those are');
+    await same(t, 'those of the forest', sids('tokenGroupsGlobalAndUniversal'));
+    t.equal(await count('tokenGroupsGlobalAndUniversal'), 3, 'Inner, Outer, Domain Users');
+    await same(t, 'the groups of a computer', sids('tokenGroups', 'web01'));
+    await same(t, 'a lockout, and passwords that were never set', async (client) => {
       const { searchEntries } = await client.search(suffix, {
         filter: '(|(cn=dave)(cn=alice))',
         attributes: ['cn', 'msDS-User-Account-Control-Computed'],
       });
-      // Samba adds that passwords have expired, which these accounts never had.
       return searchEntries
-        .map((found) => `${String(found['cn'])} ${Number(found['msDS-User-Account-Control-Computed']) & 0x10}`)
+        .map((found) => `${String(found['cn'])} ${String(found['msDS-User-Account-Control-Computed'])}`)
         .sort(order);
     });
     t.strictSame(await rangeOf(embedded), await rangeOf(real), 'a range of values');
@@ -307,6 +355,49 @@ await sambaTest('the embedded directory answers as Samba does', async (t) => {
         .map(({ dn }) => dn)
         .sort(order),
     );
+  });
+
+  await t.test('everything with a mapping, page by page', async (t) => {
+    await same(t, 'by presence', async (client) => {
+      const found: string[] = [];
+      const options = { filter: '(altSecurityIdentities=*)', attributes: ['1.1'], paged: { pageSize: 7 } };
+      for await (const { searchEntries } of client.searchPaginated(suffix, options)) {
+        if (searchEntries.length > 7) throw new Error('a page that is too long');
+        found.push(...searchEntries.map(({ dn }) => dn));
+      }
+      return [found.length, found.sort(order)];
+    });
+  });
+
+  await t.test('StartTLS and who is bound', async (t) => {
+    const clear = await startDirectoryServer({
+      domain: samba.domain,
+      netbiosName: samba.netbiosName,
+      domainSid: samba.domainSid,
+      tls: issued,
+      startTls: true,
+      bind: [{ dn: samba.bindDn, password: samba.password }],
+      entries: objects.filter(({ dn }) => dn.startsWith('CN=dsmapper-reader,')),
+      ntAuth: null,
+    });
+    t.teardown(() => clear.stop());
+    for (const [name, url, ca] of [
+      ['Samba', samba.ldapUrl, samba.caPem],
+      ['embedded', clear.url, authority.cert],
+    ] as const) {
+      const client = new Client({ url, timeout: 20_000 });
+      t.teardown(() => client.unbind().catch(() => {}));
+      t.equal(await code(client.bind(samba.bindDn, samba.password)), 8, `${name}: a password in clear`);
+      const secure = new Client({ url, timeout: 20_000 });
+      t.teardown(() => secure.unbind().catch(() => {}));
+      await secure.startTLS({ ca, host: new URL(url).hostname });
+      await secure.bind(samba.bindDn, samba.password);
+      t.equal(await code(secure.search(`CN=Users,${suffix}`, { scope: 'base' })), 0, `${name}: encrypted`);
+      t.equal(await code(secure.exop('1.3.6.1.4.1.1466.20037')), 1, `${name}: a second StartTLS`);
+      const who = await secure.exop('1.3.6.1.4.1.4203.1.11.3').catch(({ code }: { code?: unknown }) => code);
+      if (name === 'embedded') t.match(who, { value: 'u:LAB\\dsmapper-reader' });
+      else t.equal(who, 2, `${name} does not know the question who is bound, unlike Active Directory`);
+    }
   });
 
   await t.test('the known differences are these', async (t) => {
@@ -426,6 +517,48 @@ await sambaTest('the embedded directory answers as Samba does', async (t) => {
       t.strictSame(new Set((await directory.health()).map(({ state }) => state)), new Set(['up']), name);
     }
   });
+
+  await t.test('changes', async (t) => {
+    const dn = (name: string) => `CN=${name},CN=Users,${suffix}`;
+    const alice = `CN=alice,CN=Computers,${suffix}`;
+    const highest = async (client: Client) => {
+      const root: Record<string, unknown> = await entry(client, '', ['highestCommittedUSN']);
+      return Number(root['highestCommittedUSN']);
+    };
+    /** What a poll finds of a change made at both, which must be the same; the highest number has moved. */
+    const after = async (name: string, ldif: string, change: () => void, controls: Control[] = []) => {
+      const since = await Promise.all(sides.map(highest));
+      await samba.modify(ldif);
+      change();
+      const answers = sides.map(async (client, index) => {
+        const filter = `(uSNChanged>=${(since[index] ?? 0) + 1})`;
+        const { searchEntries } = await client.search(suffix, { filter, attributes: ['1.1'] }, controls);
+        t.ok((await highest(client)) > (since[index] ?? 0), `${name}: the highest number has moved`);
+        return searchEntries.map((found) => found.dn).sort(order);
+      });
+      const [ofReal = [], ofEmbedded = []] = await Promise.all(answers);
+      t.strictSame(ofEmbedded, ofReal, name);
+      return ofReal;
+    };
+    const modify = (name: string, lines: string) => `dn: ${dn(name)}\nchangetype: modify\n${lines}\n`;
+    const mail = modify('alice', 'replace: mail\nmail: a@b.example.test');
+    const changed = () => server.replace(dn('alice'), 'mail', ['a@b.example.test']);
+    t.strictSame(await after('a value', mail, changed), [dn('alice')]);
+    const member = modify('Outer', `delete: member\nmember: ${dn('bob')}`);
+    const left = () => server.replace(dn('Outer'), 'member', [dn('Inner')]);
+    t.strictSame(await after('a membership is the group', member, left), [dn('Outer')]);
+    const rename = `newrdn: CN=alice\ndeleteoldrdn: 1\nnewsuperior: CN=Computers,${suffix}`;
+    const moved = () => server.move(dn('alice'), alice);
+    const to = await after('a move', `dn: ${dn('alice')}\nchangetype: modrdn\n${rename}\n`, moved);
+    t.strictSame(to, [alice], 'is the object and not its groups');
+    const showDeleted = [new Control('1.2.840.113556.1.4.417', { critical: true })];
+    const remove = (name: string) => `dn: ${name}\nchangetype: delete\n`;
+    const gone = await after('a deletion', remove(alice), () => server.delete(alice));
+    t.strictSame(gone, [], 'is nothing that a poll finds, nor is it a change of its groups');
+    await same(t, 'which forget it', (client) => entry(client, dn('Inner'), ['member']));
+    const asked = await after('and asked for', remove(dn('dave')), () => server.delete(dn('dave')), showDeleted);
+    t.strictSame(asked, [], 'is nothing that an ordinary account may see');
+  });
 });
 
 /** Every object of the domain with the attributes of interest. */
@@ -437,12 +570,7 @@ async function copyOf(client: Client, { suffix }: Samba): Promise<DirectoryEntry
   });
   return searchEntries.map(({ dn, ...rest }) => ({
     dn,
-    attributes: Object.fromEntries(
-      Object.entries(rest).map(([name, value]) => [
-        name,
-        Array.isArray(value) ? (value as (string | Buffer)[]) : [value],
-      ]),
-    ),
+    attributes: Object.fromEntries(copied.map((name) => [name, [rest[name] ?? []].flat() as (string | Buffer)[]])),
   }));
 }
 
@@ -463,7 +591,15 @@ function filters(objects: readonly DirectoryEntry[]): fc.Arbitrary<Filter> {
     'servicePrincipalName',
     'dNSHostName',
   ];
-  const numbers = ['userAccountControl', 'primaryGroupID', 'groupType', 'sAMAccountType', 'accountExpires'];
+  const numbers = [
+    'uSNChanged',
+    'pwdLastSet',
+    'userAccountControl',
+    'primaryGroupID',
+    'groupType',
+    'sAMAccountType',
+    'accountExpires',
+  ];
   const text = fc.constantFrom(...texts).chain((attribute) =>
     fc.record({
       attribute: fc.constant(attribute),

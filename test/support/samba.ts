@@ -37,6 +37,8 @@ export interface Samba {
   readonly suffix: string;
   readonly host: string;
   readonly ldapsUrl: string;
+  /** Port 389, shifted: clear text until StartTLS. */
+  readonly ldapUrl: string;
   /** Port 3269, shifted. */
   readonly gcUrl: string;
   /** A plain account without any right of its own. */
@@ -90,6 +92,7 @@ export async function startSamba(
         KRB5_CONFIG: join(folder, 'krb5.conf'),
       },
     });
+    await listening(daemon, host, 389 + shift);
     await listening(daemon, host, 636 + shift);
     await listening(daemon, host, 3269 + shift);
   }
@@ -99,6 +102,7 @@ export async function startSamba(
     domainSid: readFileSync(join(folder, 'domain-sid'), 'utf8').trim(),
     suffix,
     host,
+    ldapUrl: `ldap://${host}:${389 + shift}`,
     ldapsUrl: `ldaps://${host}:${636 + shift}`,
     gcUrl: `ldaps://${host}:${3269 + shift}`,
     bindDn: `${bindAccount}@${domain}`,
