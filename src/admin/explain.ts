@@ -17,15 +17,16 @@ import { trustOf } from '../gateway/setup.ts';
 import type { Outgoing, Rule } from '../gateway/stages.ts';
 import { isVerdict } from '../gateway/stages.ts';
 import { answerOf, isGood, type Outcomes } from '../iis/verdict-table.ts';
-import type { Assertion } from '../directory/directory.ts';
-import { sameText } from '../mapping/ad-text.ts';
 import { candidatesOf } from '../mapping/candidates.ts';
-import type { Candidate, MappingSettings } from '../mapping/mapper-contract.ts';
+import type { Candidate, MappedIdentity, MappingSettings } from '../mapping/mapper-contract.ts';
 import type { BindingSettings } from '../tls/binding.ts';
 import type { Presented } from '../tls/connection.ts';
 import type { Certificate } from '../x509/certificate.ts';
 import { serialText } from '../x509/certificate.ts';
 import { rfc4514Text } from '../x509/name.ts';
+import { matchAccount, type AccountMatch, type AskedAccount } from './account-values.ts';
+import { adviceFor, type Advice } from './advice.ts';
+import { askedGroups } from './asked-groups.ts';
 
 /** The contract of `explain --json`; the shapes are in docs/explain.md. */
 export interface Explanation {
@@ -35,6 +36,10 @@ export interface Explanation {
   readonly account: AccountFacts | null;
   readonly headers: readonly (readonly [name: string, value: string])[];
   readonly verdict: VerdictFacts;
+  /** What to change, most telling first. */
+  readonly advice: readonly Advice[];
+  /** Where an account was asked about: each of its values. */
+  readonly asked?: AccountMatch;
 }
 
 export interface CertificateFacts {
@@ -57,8 +62,8 @@ export interface AccountFacts {
   readonly upn: string | null;
   readonly dn: string;
   readonly disabled: boolean;
-  /** Groups come with a later version; null means that they were not asked. */
-  readonly groups: null;
+  /** Names of all groups, nested ones too, a SID where one has no name; null: the location does not ask for groups, or nobody could tell. */
+  readonly groups: readonly string[] | null;
 }
 
 export interface VerdictFacts {
@@ -80,30 +85,43 @@ export interface Question {
   readonly path: string;
   /** Judge the chain only; no directory is asked. */
   readonly offline: boolean;
+  /** `alice`, `LAB\\alice` or `alice@lab.example.test`: its values are gone through as well. */
+  readonly account?: string;
 }
 
 /** Without a configuration there is no trust to judge by. */
 export function explainAlone(leaf: Certificate, mapping: MappingSettings): Explanation {
   const ending = verdict('notJudged', 'no configuration was given, so there is no trust to judge the certificate by');
-  return explanationOf(leaf, candidatesOf(leaf, mapping), [], null, ending, 'safe');
+  const candidates = candidatesOf(leaf, mapping);
+  return explanationOf({ leaf, candidates, mapping, steps: [], outgoing: null, ending, outcomes: 'safe' });
 }
 
 export async function explain(question: Question, setup: Setup): Promise<Explanation> {
+  const { leaf } = question;
+  const { mapping, outcomes } = setup.settings;
   const recorder = recordSteps(() => setup.clock.monotonic());
-  const outcome = await walk(question, setup, recorder);
+  const rule = ruleFor(question, setup);
+  const outcome = isVerdict(rule) ? rule : await walk(question, rule, setup, recorder);
   const ending = isVerdict(outcome) ? outcome : goodVerdict(outcome);
   const outgoing = isVerdict(outcome) ? null : outcome;
-  const candidates = candidatesOf(question.leaf, setup.settings.mapping);
-  return explanationOf(question.leaf, candidates, recorder.list, outgoing, ending, setup.settings.outcomes);
+  const candidates = candidatesOf(leaf, mapping);
+  const account = accountOf(outgoing, ending);
+  const { directory } = setup;
+  const asked =
+    question.account === undefined
+      ? null
+      : await matchAccount(leaf, candidates, question.account, { directory, mapping });
+  const groups =
+    account === null || isVerdict(rule) ? null : await askedGroups(account, rule.location.authorize, setup);
+  return explanationOf({ leaf, candidates, mapping, steps: recorder.list, outgoing, ending, outcomes, asked, groups });
 }
 
 async function walk(
   question: Question,
+  rule: Rule,
   setup: Setup,
   recorder: ReturnType<typeof recordSteps>,
 ): Promise<Outgoing | Verdict> {
-  const rule = ruleFor(question, setup);
-  if (isVerdict(rule)) return rule;
   const shown: Presented = {
     chain: question.chain,
     digest: digestOf(...question.chain),
@@ -156,24 +174,49 @@ function goodVerdict({ authorised }: Outgoing): Verdict {
   return verdict('authorised', `${account.name} by ${method} (${strength}${confirmed})`, account);
 }
 
-function explanationOf(
-  leaf: Certificate,
-  candidates: readonly Candidate[],
-  steps: readonly Step[],
-  outgoing: Outgoing | null,
-  ending: Verdict,
-  outcomes: Outcomes,
-): Explanation {
+interface Told {
+  readonly leaf: Certificate;
+  readonly candidates: readonly Candidate[];
+  readonly mapping: MappingSettings;
+  readonly steps: readonly Step[];
+  readonly outgoing: Outgoing | null;
+  readonly ending: Verdict;
+  readonly outcomes: Outcomes;
+  readonly asked?: AskedAccount | null;
+  readonly groups?: readonly string[] | null;
+}
+
+function explanationOf(told: Told): Explanation {
+  const { leaf, candidates, mapping, steps, outgoing, ending, outcomes, asked = null, groups = null } = told;
   const { status, subStatus, win32 } = answerOf(ending.code, outcomes);
-  const account = outgoing?.authorised.mapped.identity?.account ?? ending.account ?? null;
+  const account = accountOf(outgoing, ending);
+  const advice = adviceFor({
+    verdict: ending,
+    leaf,
+    candidates,
+    identity: identityOf(outgoing),
+    asked: asked?.match ?? null,
+    askedAccount: asked?.account ?? null,
+    mapping,
+  });
   return {
     certificate: certificateFacts(leaf),
     candidates,
     steps,
-    account: account === null ? null : accountFacts(account),
+    account: account === null ? null : accountFacts(account, groups),
     headers: pairs(outgoing?.identityHeaders ?? []),
     verdict: { code: ending.code, status, subStatus, win32, text: ending.detail },
+    advice,
+    ...(asked === null ? {} : { asked: asked.match }),
   };
+}
+
+function accountOf(outgoing: Outgoing | null, ending: Verdict): Account | null {
+  return identityOf(outgoing)?.account ?? ending.account ?? null;
+}
+
+function identityOf(outgoing: Outgoing | null): MappedIdentity | null {
+  return outgoing?.authorised.mapped.identity ?? null;
 }
 
 /** Exit code of the command: 0 where the verdict is good. */
@@ -198,51 +241,12 @@ export function certificateFacts(certificate: Certificate): CertificateFacts {
   };
 }
 
-function accountFacts({ sid, name, upn, dn, disabled }: Account): AccountFacts {
-  return { sid, name, upn, dn, disabled, groups: null };
+function accountFacts({ sid, name, upn, dn, disabled }: Account, groups: readonly string[] | null): AccountFacts {
+  return { sid, name, upn, dn, disabled, groups };
 }
 
 function pairs(flat: readonly string[]): readonly (readonly [string, string])[] {
   const list: (readonly [string, string])[] = [];
   for (let index = 0; index < flat.length; index += 2) list.push([flat[index] ?? '', flat[index + 1] ?? '']);
   return list;
-}
-
-/** How the values of one account stand to a certificate. */
-export interface AccountMatch {
-  readonly name: string;
-  /** Why there is nothing to compare; null when there is. */
-  readonly problem: string | null;
-  readonly values: readonly { readonly value: string; readonly method: string | null }[];
-}
-
-/** @param name `alice`, `LAB\alice` or `alice@lab.example.test` */
-export async function matchAccount(leaf: Certificate, name: string, setup: Setup): Promise<AccountMatch> {
-  const nothing = (problem: string): AccountMatch => ({ name, problem, values: [] });
-  if (setup.directory === null) return nothing('no directory is configured');
-  // one forest for now: `matchAccount` is taught several together with the story of an account
-  const [forest] = setup.directory.forests;
-  if (forest === undefined) return nothing('no directory is configured');
-  const domains = await forest.domains();
-  if (domains.kind === 'unknown') return nothing(domains.reason);
-  const samAccountName = name.includes('@') ? null : (name.split('\\').at(-1) ?? name);
-  const assertions: readonly Assertion[] =
-    samAccountName === null
-      ? [{ attribute: 'userPrincipalName', value: name }]
-      : domains.domains.map(
-          ({ dnsName }) => ({ attribute: 'sAMAccountName', value: samAccountName, domain: dnsName }) as const,
-        );
-  const located = await forest.locate(assertions, setup.settings.mapping.deadline);
-  if (located.kind === 'unknown') return nothing(located.reason);
-  const [account, second] = located.accounts;
-  if (account === undefined) return nothing('the directory has no such account');
-  if (second !== undefined)
-    return nothing(`the name stands for ${account.name} and ${second.name}; write it with its domain`);
-  const candidates = candidatesOf(leaf, setup.settings.mapping);
-  const methodOf = (value: string) => candidates.find((candidate) => sameText(candidate.value, value))?.method ?? null;
-  return {
-    name: account.name,
-    problem: null,
-    values: account.altSecurityIdentities.map((value) => ({ value, method: methodOf(value) })),
-  };
 }

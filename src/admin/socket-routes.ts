@@ -15,6 +15,8 @@ interface ExplainQuery {
   readonly binding?: string;
   readonly host?: string;
   readonly path?: string;
+  /** An account whose values are gone through. */
+  readonly account?: string;
 }
 
 const explainSchema = {
@@ -25,6 +27,7 @@ const explainSchema = {
       binding: { type: 'string', maxLength: 300 },
       host: { type: 'string', maxLength: 300 },
       path: { type: 'string', maxLength: 8192 },
+      account: { type: 'string', minLength: 1, maxLength: 1024 },
     },
   },
 };
@@ -68,8 +71,9 @@ export function addSocketRoutes(app: FastifyInstance, gateway: Gateway): void {
       const chain = read.blocks.map(({ der }) => der);
       const parsed = parseCertificate(chain[0] ?? Buffer.alloc(0));
       if (parsed.kind !== 'parsed') return reply.code(400).send({ error: `byte ${parsed.offset}: ${parsed.reason}` });
-      const { binding = null, host = null, path = '/' } = request.query;
-      return explain({ leaf: parsed.certificate, chain, binding, host, path, offline: false }, setup);
+      const { binding = null, host = null, path = '/', account } = request.query;
+      const question = { leaf: parsed.certificate, chain, binding, host, path, offline: false };
+      return explain(account === undefined ? question : { ...question, account }, setup);
     },
   );
 

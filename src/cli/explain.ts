@@ -1,8 +1,8 @@
 /**
  * `dsmapper explain`: the story of one certificate, told by the flow itself.
  */
-import type { AccountMatch, Explanation } from '../admin/explain.ts';
-import { exitCodeOf, explain, explainAlone, matchAccount } from '../admin/explain.ts';
+import type { Explanation } from '../admin/explain.ts';
+import { exitCodeOf, explain, explainAlone } from '../admin/explain.ts';
 import type { Instant, Millis } from '../base/brand.ts';
 import type { Clock } from '../base/clock.ts';
 import { systemClock } from '../base/clock.ts';
@@ -10,13 +10,12 @@ import { Failure } from '../base/failure.ts';
 import { createMetrics, silentGauges } from '../gateway/metrics.ts';
 import type { Settings } from '../gateway/settings.ts';
 import { createSetup } from '../gateway/setup.ts';
-import { isGood, statusText } from '../iis/verdict-table.ts';
 import { defaultMappingSettings } from '../mapping/mapper-contract.ts';
-import { certificateLines } from './cert.ts';
 import type { ReadChain } from './configuration.ts';
 import { loadFile, readChain } from './configuration.ts';
+import { storyOf } from './explain-story.ts';
 import type { ExitCode } from './program.ts';
-import { printable, table, terminal } from './terminal.ts';
+import { terminal } from './terminal.ts';
 
 export interface ExplainOptions {
   readonly config?: string;
@@ -37,12 +36,12 @@ export async function explainCommand(
   const clock = clockAt(options.at);
   refuseContradictions(options);
   const read = await readChain(file, chainFile);
-  const { explanation, match, notes } =
+  const { explanation, notes } =
     options.config === undefined
-      ? { explanation: explainAlone(read.leaf, defaultMappingSettings), match: null, notes: [] }
+      ? { explanation: explainAlone(read.leaf, defaultMappingSettings), notes: [] }
       : await withConfiguration(options.config, read, options, clock);
-  if (options.json === true) terminal.json(match === null ? explanation : { ...explanation, asked: match });
-  else for (const line of storyOf(explanation, match)) terminal.line(line);
+  if (options.json === true) terminal.json(explanation);
+  else for (const line of storyOf(explanation, terminal.paint)) terminal.line(line);
   for (const text of notes) terminal.warn(text);
   if (explanation.verdict.code === 'directoryUnavailable') return 3;
   return exitCodeOf(explanation);
@@ -64,11 +63,11 @@ async function withConfiguration(config: string, read: ReadChain, options: Expla
       host: options.host ?? null,
       path: options.path,
       offline,
+      ...(options.account === undefined ? {} : { account: options.account }),
     };
     if (!offline) await setup.revocation.start(startTimeout);
     const explanation = await explain(question, setup);
-    const match = options.account === undefined ? null : await matchAccount(read.leaf, options.account, setup);
-    return { explanation, match, notes: unseen(explanation, options.path, settings) };
+    return { explanation, notes: unseen(explanation, options.path, settings) };
   } finally {
     await setup.close();
   }
@@ -112,55 +111,4 @@ function refuseContradictions({ config, account, offline, binding, host }: Expla
 
 function badFlag(message: string, hint: string): Failure {
   return new Failure(message, { code: 'flag', hint, exitCode: 2 });
-}
-
-function storyOf(explanation: Explanation, match: AccountMatch | null): readonly string[] {
-  const { certificate, candidates, steps, account, headers, verdict } = explanation;
-  const { paint } = terminal;
-  const lines = [
-    paint('bold', 'Certificate'),
-    ...indented(certificateLines(certificate)),
-    '',
-    paint('bold', 'Looked for'),
-  ];
-  if (candidates.length === 0) lines.push('  nothing: the certificate names no account in any way');
-  for (const { method, value, strength, used, why } of candidates) {
-    lines.push(`  ${used ? '+' : '-'} ${method} (${strength}): ${printable(value)}`, `      ${printable(why)}`);
-  }
-  if (steps.length > 0) {
-    const rows = steps.map(({ step, outcome, detail }) => [step, outcome, printable(detail)]);
-    lines.push('', paint('bold', 'Steps'), ...table(rows, '  '));
-  }
-  if (account !== null)
-    lines.push('', paint('bold', 'Account'), `  ${printable(account.name)}  ${account.sid}  ${printable(account.dn)}`);
-  if (match !== null) lines.push('', ...matchLines(match));
-  if (headers.length > 0)
-    lines.push(
-      '',
-      paint('bold', 'Headers to the backend'),
-      ...headers.map(([name, value]) => `  ${name}: ${printable(value)}`),
-    );
-  const status = verdict.code === 'notJudged' || verdict.code === 'trusted' ? '' : ` ${statusText(verdict)}`;
-  lines.push(
-    '',
-    `${paint(isGood(verdict.code) ? 'green' : 'red', `${verdict.code}${status}`)}: ${printable(verdict.text)}`,
-  );
-  return lines;
-}
-
-function matchLines(match: AccountMatch): readonly string[] {
-  const head = terminal.paint('bold', `Values of ${printable(match.name)}`);
-  if (match.problem !== null) return [head, `  ${printable(match.problem)}`];
-  if (match.values.length === 0) return [head, '  the account has no altSecurityIdentities'];
-  return [
-    head,
-    ...match.values.map(
-      ({ value, method }) =>
-        `  ${method === null ? '-' : '+'} ${printable(value)}  ${method ?? 'matches nothing of this certificate'}`,
-    ),
-  ];
-}
-
-function indented(lines: readonly string[]): readonly string[] {
-  return lines.map((line) => `  ${line}`);
 }
