@@ -367,6 +367,7 @@ await t.test('accounts', async (t) => {
       altSecurityIdentities: ['X509:<SKI>aa', 'X509:<RFC822>ä@x'],
       servicePrincipalNames: [],
       dnsHostName: null,
+      fingerprint: accountOf({}).fingerprint,
       readAt: 42,
       server: 'ldaps://dc1:636',
     });

@@ -266,6 +266,7 @@ const alice: Account = {
   altSecurityIdentities: [],
   servicePrincipalNames: [],
   dnsHostName: null,
+  fingerprint: '0123456789abcdef',
   readAt: 0 as Instant,
   server: 'dc1',
 };

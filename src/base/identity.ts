@@ -38,6 +38,8 @@ export interface Account {
   readonly altSecurityIdentities: readonly string[];
   readonly servicePrincipalNames: readonly string[];
   readonly dnsHostName: string | null;
+  /** 16 hex digits over all that a decision about the account depends on, the same whichever controller gave it; groups are not in it. */
+  readonly fingerprint: string;
   /** When a directory server gave us this entry, and which. */
   readonly readAt: Instant;
   readonly server: string;

@@ -3,7 +3,8 @@
  * state or its name is not "an account without", it is one that we may not read, and then nobody knows. Whether the
  * account may pass is decided by mapping.
  */
-import type { Dn, Instant } from '../base/brand.ts';
+import { hash } from 'node:crypto';
+import type { Dn, Instant, Sid } from '../base/brand.ts';
 import type { Account, AccountKind } from '../base/identity.ts';
 import { textOf, valuesOf } from './entry.ts';
 import type { Found } from './search.ts';
@@ -18,6 +19,7 @@ export const accountAttributes: readonly string[] = [
   'userAccountControl',
   'msDS-User-Account-Control-Computed',
   'accountExpires',
+  'logonHours',
   'whenCreated',
   'altSecurityIdentities',
   'servicePrincipalName',
@@ -32,74 +34,82 @@ export type ParsedAccount =
  * @param domain NetBIOS name of the domain of the entry
  * @param readAt when the server gave the entry
  */
-export function parseAccount({ entry, server }: Found, domain: string, readAt: Instant): ParsedAccount {
-  const faults: string[] = [];
+export function parseAccount(found: Found, domain: string, readAt: Instant): ParsedAccount {
+  const { account, gaps } = readAccount(found, domain, readAt);
+  if (gaps.length === 0) return { kind: 'account', account };
+  return { kind: 'unusable', reason: `${found.server} gave ${account.dn} with gaps: ${gaps.join(', ')}` };
+}
+
+/**
+ * The account as far as the entry tells, and all that it does not tell as it should. With gaps it is for showing only: what was not
+ * read is the null SID, zeros, and a kind that never logs on.
+ */
+export function readAccount(
+  { entry, server }: Found,
+  domain: string,
+  readAt: Instant,
+): { readonly account: Account; readonly gaps: readonly string[] } {
+  const gaps: string[] = [];
   const read = <T>(attribute: string, parse: (value: Buffer) => T | null): T | null => {
     const values = valuesOf(entry, attribute);
     const [value] = values;
     if (value === undefined) return null;
     const parsed = values.length === 1 ? parse(value) : null;
-    if (parsed === null) faults.push(`${attribute} is not what it should be`);
+    if (parsed === null) gaps.push(`${attribute} is not what it should be`);
     return parsed;
   };
-  const need = <T>(attribute: string, parse: (value: Buffer) => T | null): T | null => {
-    if (valuesOf(entry, attribute).length === 0) faults.push(`${attribute} is missing`);
-    return read(attribute, parse);
+  const need = <T>(attribute: string, parse: (value: Buffer) => T | null, otherwise: T): T => {
+    if (valuesOf(entry, attribute).length === 0) gaps.push(`${attribute} is missing`);
+    return read(attribute, parse) ?? otherwise;
   };
   const texts = (attribute: string): readonly string[] => {
     const values = valuesOf(entry, attribute).map(textOf);
-    if (values.includes(null)) faults.push(`${attribute} is not text`);
+    if (values.includes(null)) gaps.push(`${attribute} is not text`);
     return values.filter((value) => value !== null);
   };
 
-  const sid = need('objectSid', parseSid);
-  const guid = need('objectGUID', (value) => (value.length === 16 ? value.toString('hex') : null));
-  const samAccountName = need('sAMAccountName', textOf);
-  const control = need('userAccountControl', parseInteger);
-  const computed = need('msDS-User-Account-Control-Computed', parseInteger);
-  const expires = need('accountExpires', parseExpiry);
+  const sid = need('objectSid', parseSid, 'S-1-0-0' as Sid);
+  const guid = need('objectGUID', (value) => octetsOf(value, 16), '0'.repeat(32));
+  const samAccountName = need('sAMAccountName', textOf, '');
+  const control = need('userAccountControl', parseInteger, 0);
+  const computed = need('msDS-User-Account-Control-Computed', parseInteger, 0);
+  const expires = need<Instant | 'never'>('accountExpires', parseExpiry, 'never');
+  const logonHours = read('logonHours', (value) => octetsOf(value, 21));
   const classes = texts('objectClass').map((name) => name.toLowerCase());
-  if (classes.length === 0) faults.push('objectClass is missing');
+  if (classes.length === 0) gaps.push('objectClass is missing');
   const upn = read('userPrincipalName', textOf);
   const dnsHostName = read('dNSHostName', textOf);
   const altSecurityIdentities = texts('altSecurityIdentities');
   const servicePrincipalNames = texts('servicePrincipalName');
-
-  if (
-    faults.length > 0 ||
-    !sid ||
-    !guid ||
-    !samAccountName ||
-    control === null ||
-    computed === null ||
-    expires === null
-  )
-    return { kind: 'unusable', reason: `${server} gave ${entry.dn} with gaps: ${faults.join(', ')}` };
-  return {
-    kind: 'account',
-    account: {
-      sid,
-      name: `${domain}\\${samAccountName}`,
-      samAccountName,
-      domain,
-      upn,
-      dn: entry.dn as Dn,
-      guid,
-      kind: kindOf(sid, samAccountName, classes, control),
-      userAccountControl: control,
-      disabled: (control & flags.disabled) !== 0,
-      locked: (computed & flags.lockout) !== 0,
-      expires: expires === 'never' ? null : expires,
-      logonHours: null,
-      passwordExpired: false,
-      whenCreated: firstTime(valuesOf(entry, 'whenCreated')),
-      altSecurityIdentities,
-      servicePrincipalNames,
-      dnsHostName,
-      readAt,
-      server,
-    },
+  const decisive = [
+    [sid, samAccountName, upn, dnsHostName, expires, logonHours],
+    [control, computed & (flags.lockout | flags.passwordExpired)],
+    ...[classes, altSecurityIdentities, servicePrincipalNames].map((values) => values.toSorted()),
+  ];
+  const account: Account = {
+    sid,
+    name: `${domain}\\${samAccountName}`,
+    samAccountName,
+    domain,
+    upn,
+    dn: entry.dn as Dn,
+    guid,
+    kind: kindOf(sid, samAccountName, classes, control),
+    userAccountControl: control,
+    disabled: (control & flags.disabled) !== 0,
+    locked: (computed & flags.lockout) !== 0,
+    expires: expires === 'never' ? null : expires,
+    logonHours,
+    passwordExpired: (computed & flags.passwordExpired) !== 0,
+    whenCreated: firstTime(valuesOf(entry, 'whenCreated')),
+    altSecurityIdentities,
+    servicePrincipalNames,
+    dnsHostName,
+    fingerprint: hash('sha256', JSON.stringify(decisive), 'hex').slice(0, 16),
+    readAt,
+    server,
   };
+  return { account, gaps };
 }
 
 /** userAccountControl (MS-ADTS 2.2.16) and its computed twin. */
@@ -111,6 +121,7 @@ const flags = {
   interdomainTrust: 0x800,
   workstationTrust: 0x1000,
   serverTrust: 0x2000,
+  passwordExpired: 0x80_0000,
 } as const;
 
 /**
@@ -123,6 +134,11 @@ export function kindOf(sid: string, samAccountName: string, classes: readonly st
   if ((control & (flags.interdomainTrust | flags.temporaryDuplicate)) !== 0) return 'other';
   if (classes.includes('computer')) return trust === 0 || (control & flags.normal) !== 0 ? 'other' : 'computer';
   return classes.includes('user') && trust === 0 && (control & flags.normal) !== 0 ? 'user' : 'other';
+}
+
+/** Hex digits of exactly so many octets. */
+function octetsOf(value: Buffer, length: number): string | null {
+  return value.length === length ? value.toString('hex') : null;
 }
 
 /** INTEGER of 32 bits (RFC 4517 section 3.3.16), signed: AD writes 0x80000000 and above as negative numbers. */

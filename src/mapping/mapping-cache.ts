@@ -130,6 +130,7 @@ function compact(account: Account): Account {
     altSecurityIdentities: account.altSecurityIdentities,
     servicePrincipalNames: account.servicePrincipalNames,
     dnsHostName: account.dnsHostName,
+    fingerprint: copyOf(account.fingerprint),
     readAt: account.readAt,
     server: account.server,
   };

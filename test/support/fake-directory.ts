@@ -119,6 +119,11 @@ export function createFakeDirectory(facts: FakeDirectoryFacts): FakeDirectory {
   return fake;
 }
 
+/** A directory of several forests, in this order. */
+export function joinForests(forests: readonly Forest[]): Directory {
+  return { forests, health: async () => [], close: async () => {} };
+}
+
 function holds(account: Account, assertion: Assertion, domains: readonly DomainNames[]): boolean {
   const same = (stored: string) => fold(stored) === fold(assertion.value);
   if (assertion.attribute === 'sAMAccountName') {
@@ -168,6 +173,7 @@ export function fakeAccount(facts: AccountFacts): Account {
     altSecurityIdentities: [],
     servicePrincipalNames: [],
     dnsHostName: null,
+    fingerprint: '0'.repeat(16),
     server: 'dc.test',
     ...rest,
     expires: instantOf(expires),

@@ -1,0 +1,369 @@
+/**
+ * What the directory room reads beside lookups: whole accounts, users and groups by name, groups of accounts, accounts again, changes,
+ * and everything with a mapping. Against the embedded directory, and against scripted answers that it never gives.
+ */
+import t from 'tap';
+import type { Instant, Millis, Sid } from '../src/base/brand.ts';
+import type { Account } from '../src/base/identity.ts';
+import { parseAccount, readAccount } from '../src/directory/account.ts';
+import type { Groups, PrincipalAnswer, PrincipalName } from '../src/directory/directory.ts';
+import { normaliseEntry } from '../src/directory/entry.ts';
+import { parseSid, sidOctets } from '../src/directory/sid.ts';
+import { adComputer, adGroup } from '../src/lab/directory-entries.ts';
+import type { DirectoryEntry } from '../src/lab/directory-server.ts';
+import {
+  base,
+  childCrossRef,
+  childOptions,
+  childPlace,
+  domain,
+  domainSid,
+  readyDirectory,
+  settingsFor,
+  startDc,
+  startScript,
+  twoDomains,
+  user,
+} from './support/directory-world.ts';
+
+const patience = 20_000 as Millis;
+
+await t.test('accounts', async (t) => {
+  const plain = user(1105, 'alice', { altSecurityIdentities: ['A', 'B'] });
+  type Changes = Readonly<Record<string, readonly (string | Buffer)[]>>;
+  const foundOf = (changes: Changes, server = 'ldaps://dc1', reversed = false) => {
+    const attributes = Object.entries({ 'msDS-User-Account-Control-Computed': ['0'], ...plain.attributes, ...changes });
+    const values = attributes.map(([name, list]) => [name, reversed ? list.toReversed() : [...list]] as const);
+    return { entry: normaliseEntry({ dn: plain.dn, ...Object.fromEntries(values) }), server };
+  };
+  const computed = 'msDS-User-Account-Control-Computed';
+  const accountOf = (changes: Changes, server?: string, reversed?: boolean): Account => {
+    const all = { [computed]: ['0'], ...changes };
+    const parsed = parseAccount(foundOf(all, server, reversed), 'LAB', 42 as Instant);
+    if (parsed.kind !== 'account') throw new Error(parsed.reason);
+    return parsed.account;
+  };
+
+  await t.test('logonHours are 21 octets or the entry is unusable', (t) => {
+    const hours = Buffer.from(Array.from({ length: 21 }, (_, index) => index));
+    t.equal(accountOf({ logonHours: [hours] }).logonHours, '000102030405060708090a0b0c0d0e0f1011121314');
+    t.equal(accountOf({}).logonHours, null);
+    for (const wrong of [hours.subarray(1), Buffer.concat([hours, hours]), Buffer.alloc(0)])
+      t.match(parseAccount(foundOf({ [computed]: ['0'], logonHours: [wrong] }), 'LAB', 0 as Instant), {
+        kind: 'unusable',
+        reason: /logonHours is not what it should be/,
+      });
+    t.end();
+  });
+
+  await t.test('a password has expired, and an account is locked, by the computed attribute alone', (t) => {
+    t.match(accountOf({ [computed]: ['8388608'] }), { passwordExpired: true, locked: false });
+    t.match(accountOf({ [computed]: ['16'] }), { passwordExpired: false, locked: true });
+    t.match(accountOf({ [computed]: ['8388624'] }), { passwordExpired: true, locked: true });
+    t.match(accountOf({ userAccountControl: ['8389136'] }), { passwordExpired: false, locked: false });
+    t.match(accountOf({ lockoutTime: ['133000000000000000'] }), { locked: false }, 'lockoutTime may lie long ago');
+    t.end();
+  });
+
+  await t.test('a fingerprint is the same from every controller, and another with every value that decides', (t) => {
+    const { fingerprint } = accountOf({});
+    t.match(fingerprint, /^[0-9a-f]{16}$/);
+    t.equal(
+      accountOf({}, 'ldaps://dc2', true).fingerprint,
+      fingerprint,
+      'the order of values and the server do not matter',
+    );
+    t.equal(accountOf({ whenChanged: ['20260101000000.0Z'], cn: ['x'], mail: ['m'] }).fingerprint, fingerprint);
+    const sid = sidOctets(`${domainSid}-1106` as Sid);
+    const changes: Changes = {
+      altSecurityIdentities: ['A'],
+      userPrincipalName: ['other@lab.example.test'],
+      sAMAccountName: ['other'],
+      servicePrincipalName: ['HOST/a'],
+      dNSHostName: ['a.lab.example.test'],
+      objectSid: [sid],
+      objectClass: ['top', 'person', 'organizationalPerson', 'user', 'computer'],
+      userAccountControl: ['514'],
+      accountExpires: ['134116992000000000'],
+      logonHours: [Buffer.alloc(21)],
+    };
+    const seen = new Set([fingerprint]);
+    for (const [attribute, values] of Object.entries(changes)) {
+      const other = accountOf({ [attribute]: values }).fingerprint;
+      t.notOk(seen.has(other), attribute);
+      seen.add(other);
+    }
+    for (const bits of ['16', '8388608']) {
+      const other = accountOf({ [computed]: [bits] }).fingerprint;
+      t.notOk(seen.has(other), bits);
+      seen.add(other);
+    }
+    t.equal(accountOf({ [computed]: ['67108864'] }).fingerprint, fingerprint, 'other computed bits decide nothing');
+    t.not(accountOf({ altSecurityIdentities: ['A'], servicePrincipalName: ['B'] }).fingerprint, fingerprint);
+    t.end();
+  });
+
+  await t.test('an entry with gaps is shown with all of them, as nobody who could log on', (t) => {
+    const all = Object.keys(plain.attributes);
+    const nothing = Object.fromEntries([...all, computed].map((name) => [name, []]));
+    const { account, gaps } = readAccount(foundOf(nothing), 'LAB', 1 as Instant);
+    t.match(account, { sid: 'S-1-0-0', guid: '0'.repeat(32), kind: 'other', dn: plain.dn, altSecurityIdentities: [] });
+    t.equal(gaps.length, 7, gaps.join());
+    t.strictSame(readAccount(foundOf({ [computed]: ['0'] }), 'LAB', 1 as Instant).gaps, []);
+    t.end();
+  });
+});
+
+await t.test('SIDs go to octets and back', (t) => {
+  for (const sid of ['S-1-5-32-544', 'S-1-1-0', `${domainSid}-4294967295`, 'S-1-0x123456789abc-1'])
+    t.equal(parseSid(sidOctets(sid as Sid)), sid);
+  t.end();
+});
+
+const groups: readonly DirectoryEntry[] = [
+  adGroup({ domain, domainSid, rid: 513, name: 'Domain Users' }),
+  adGroup({ domain, domainSid, rid: 2001, name: 'Payroll', members: [`CN=alice,CN=Users,${base}`] }),
+  adGroup({ domain, domainSid, rid: 2002, name: 'Staff', members: [`CN=Payroll,CN=Users,${base}`] }),
+];
+
+function distribution(rid: number, name: string): DirectoryEntry {
+  const { dn, attributes } = adGroup({ domain, domainSid, rid, name });
+  return { dn, attributes: { ...attributes, groupType: ['2'] } };
+}
+
+await t.test('users and groups by name', async (t) => {
+  const administrators = adGroup({
+    domain,
+    domainSid,
+    rid: 9,
+    name: 'Administrators',
+    container: `CN=Builtin,${base}`,
+  });
+  const builtin = { ...administrators.attributes, objectSid: [sidOctets('S-1-5-32-544' as Sid)] };
+  const everyone: DirectoryEntry = {
+    dn: `CN=S-1-5-11,CN=ForeignSecurityPrincipals,${base}`,
+    attributes: {
+      objectClass: ['top', 'foreignSecurityPrincipal'],
+      name: ['S-1-5-11'],
+      objectSid: [sidOctets('S-1-5-11' as Sid)],
+    },
+  };
+  const lab = await startDc(t, [
+    ...groups,
+    distribution(2010, 'News'),
+    user(1105, 'alice'),
+    adComputer({ domain, domainSid, rid: 1200, name: 'web01' }),
+    { dn: administrators.dn, attributes: builtin },
+    everyone,
+    { ...user(1301, 'first'), attributes: { ...user(1301, 'first').attributes, sAMAccountName: ['twin'] } },
+    { ...user(1302, 'second'), attributes: { ...user(1302, 'second').attributes, sAMAccountName: ['twin'] } },
+    childCrossRef,
+  ]);
+  const childAdministrators = adGroup({
+    ...childPlace,
+    rid: 9,
+    name: 'Administrators',
+    container: `CN=Builtin,DC=child,${base}`,
+  });
+  const child = await startDc(
+    t,
+    [
+      user(1105, 'alice', childPlace),
+      { dn: childAdministrators.dn, attributes: { ...childAdministrators.attributes, objectSid: builtin.objectSid } },
+    ],
+    childOptions,
+  );
+  const forest = await readyDirectory(t, twoDomains([lab.url], [child.url]));
+  const named = (where: string, name: string) => forest.principal({ kind: 'name', domain: where, name }, patience);
+  const shown = (answer: PrincipalAnswer): string =>
+    answer.kind === 'found' ? `${answer.principal.kind} ${answer.principal.name}` : `${answer.kind}: ${answer.reason}`;
+
+  await t.test('by NetBIOS or DNS name of the domain, in that domain only', async (t) => {
+    t.match(await named('lab', 'alice'), {
+      kind: 'found',
+      principal: {
+        sid: `${domainSid}-1105`,
+        name: String.raw`LAB\alice`,
+        kind: 'user',
+        dn: `CN=alice,CN=Users,${base}`,
+      },
+    });
+    t.match(await named(domain, 'ALICE'), { principal: { name: String.raw`LAB\alice` } });
+    t.match(await named('child', 'alice'), { principal: { name: String.raw`CHILD\alice` } });
+    t.match(await named(childPlace.domain, 'alice'), { principal: { sid: `${childPlace.domainSid}-1105` } });
+    t.equal(shown(await named('lab', 'web01$')), String.raw`computer LAB\WEB01$`);
+    t.equal(shown(await named('lab', 'Payroll')), String.raw`group LAB\Payroll`);
+    t.match(shown(await named('child', 'Payroll')), /^absent: no user or group Payroll in DC=child/);
+    t.match(shown(await named('elsewhere', 'alice')), /^absent: elsewhere is none of the domains/);
+    t.equal(shown(await named('builtin', 'Administrators')), String.raw`group BUILTIN\Administrators`);
+  });
+
+  await t.test('a distribution group is absent, and the reason says what it is', async (t) => {
+    t.match(shown(await named('lab', 'News')), /^absent: LAB\\News is a distribution group/);
+  });
+
+  await t.test('two of one name are an error, and one that is only alike is not taken', async (t) => {
+    t.match(shown(await named('lab', 'twin')), /^unknown: 2 objects are called twin: CN=first.* and CN=second/);
+    t.match(shown(await named('lab', 'alicé')), /^absent: no user or group alicé in .*alice.* is not the same/);
+  });
+
+  await t.test('by SID, wherever the object is', async (t) => {
+    const bySid = async (sid: string) => shown(await forest.principal({ kind: 'sid', sid: sid as Sid }, patience));
+    t.equal(await bySid(`${domainSid}-2001`), String.raw`group LAB\Payroll`);
+    t.equal(await bySid(`${childPlace.domainSid}-1105`), String.raw`user CHILD\alice`);
+    t.equal(await bySid('S-1-5-32-544'), String.raw`group BUILTIN\Administrators`, 'in every domain the same');
+    t.equal(await bySid('S-1-5-11'), 'other S-1-5-11');
+    t.match(await bySid('S-1-5-32-999'), /^absent/);
+    t.match(await bySid(`${domainSid}-2010`), /^absent: .*distribution/);
+  });
+
+  await t.test('names of many SIDs, in batches', async (t) => {
+    const missing = Array.from({ length: 70 }, (_, index) => `${domainSid}-${9000 + index}` as Sid);
+    const known = [`${domainSid}-2001`, `${domainSid}-1105`, `${childPlace.domainSid}-1105`, 'S-1-5-32-544'] as Sid[];
+    const before = lab.searches;
+    const names = await forest.namesOf([...known, ...missing, ...known], patience);
+    t.strictSame(
+      [...names].toSorted(),
+      [
+        [`${childPlace.domainSid}-1105`, String.raw`CHILD\alice`],
+        [`${domainSid}-1105`, String.raw`LAB\alice`],
+        [`${domainSid}-2001`, String.raw`LAB\Payroll`],
+        ['S-1-5-32-544', String.raw`BUILTIN\Administrators`],
+      ].toSorted(),
+    );
+    t.equal(lab.searches - before, 3, '74 different SIDs, 32 in a search');
+  });
+
+  await t.test('a domain that does not answer makes it unknown, and takes no names of others away', async (t) => {
+    await child.stop();
+    t.match(await forest.principal({ kind: 'sid', sid: 'S-1-5-32-999' as Sid }, patience), { kind: 'unknown' });
+    t.match(await named('lab', 'alice'), { kind: 'found' });
+    t.equal((await forest.namesOf([`${domainSid}-1105` as Sid], patience)).size, 1);
+  });
+});
+
+await t.test('through a global catalog', async (t) => {
+  const lab = await startDc(t, [...groups, user(1105, 'alice')]);
+  const catalog = await startDc(t, [...groups, user(1105, 'alice')], { globalCatalog: true });
+  const forest = await readyDirectory(t, settingsFor([lab.url], { globalCatalog: [catalog.url] }));
+  const name: PrincipalName = { kind: 'sid', sid: `${domainSid}-2001` as Sid };
+  const before = catalog.searches;
+  t.match(await forest.principal(name, patience), { principal: { kind: 'group', name: String.raw`LAB\Payroll` } });
+  t.equal((await forest.namesOf([`${domainSid}-1105` as Sid], patience)).size, 1);
+  t.equal(catalog.searches - before, 2);
+});
+
+await t.test('groups of an account', async (t) => {
+  const lab = await startDc(t, [...groups, user(1105, 'alice')]);
+  const forest = await readyDirectory(t, settingsFor([lab.url]));
+  const located = await forest.locate([{ attribute: 'userPrincipalName', value: `alice@${domain}` }], patience);
+  if (located.kind !== 'answered' || located.accounts[0] === undefined) throw new Error('no alice');
+  const [alice] = located.accounts;
+  const rids = (answer: Groups) =>
+    answer.kind === 'read' ? [...answer.sids].map((sid) => sid.split('-').at(-1)).toSorted() : answer.reason;
+
+  await t.test('nested ones and the primary group too', async (t) => {
+    const before = lab.searches;
+    const answer = await forest.groupsOf(alice, patience);
+    t.strictSame(rids(answer), ['2001', '2002', '513']);
+    t.match(answer, { server: lab.url });
+    t.equal(lab.searches - before, 1);
+  });
+
+  await t.test('of an account that was moved since, by what it is', async (t) => {
+    lab.move(alice.dn, `CN=alice,OU=Moved,${base}`);
+    t.strictSame(rids(await forest.groupsOf(alice, patience)), ['2001', '2002', '513']);
+    lab.add(user(1106, 'alice'));
+    t.strictSame(
+      rids(await forest.groupsOf(alice, patience)),
+      ['2001', '2002', '513'],
+      'not of whoever has its name now',
+    );
+    lab.delete(`CN=alice,OU=Moved,${base}`);
+    t.match(rids(await forest.groupsOf(alice, patience)), /knows 0 objects of its objectGUID/);
+    t.match(await forest.groupsOf({ ...alice, dn: 'CN=x,DC=other' as Account['dn'] }, patience), {
+      kind: 'unknown',
+      reason: /not configured/,
+    });
+  });
+
+  await t.test('that may not be read are unknown, and the reason names the right', async (t) => {
+    let values: readonly (string | Buffer)[] = [];
+    const server = await startScript(t, {
+      search(request, connection) {
+        if (!request.attributes.includes('tokenGroups')) return false;
+        connection.entry(request.id, alice.dn, { objectGUID: [Buffer.from(alice.guid, 'hex')], tokenGroups: values });
+        connection.done(request.id);
+        return true;
+      },
+    });
+    const other = await readyDirectory(t, settingsFor([server.url]));
+    t.match(await other.groupsOf(alice, patience), {
+      kind: 'unknown',
+      reason: /gave no tokenGroups: .*Windows Authorization Access Group/,
+    });
+    values = [sidOctets('S-1-5-32-544' as Sid), Buffer.from('x')];
+    t.match(await other.groupsOf(alice, patience), { kind: 'unknown', reason: /not SIDs/ });
+    values = [sidOctets('S-1-5-32-544' as Sid)];
+    t.match(await other.groupsOf(alice, patience), { kind: 'read' });
+    await server.close();
+    t.match(await other.groupsOf(alice, patience), { kind: 'unknown', reason: /the groups of CN=alice/ });
+  });
+
+  await t.test('more than one answer holds', async (t) => {
+    const many = Array.from({ length: 40 }, (_, index) =>
+      adGroup({ domain, domainSid, rid: 3000 + index, name: `g${index}`, members: [`CN=bob,CN=Users,${base}`] }),
+    );
+    const server = await startDc(t, [...many, user(1107, 'bob')], { valueRange: 15 });
+    const other = await readyDirectory(t, settingsFor([server.url]));
+    const bob = await other.locate([{ attribute: 'userPrincipalName', value: `bob@${domain}` }], patience);
+    if (bob.kind !== 'answered' || bob.accounts[0] === undefined) throw new Error('no bob');
+    t.equal(rids(await other.groupsOf(bob.accounts[0], patience)).length, 41);
+  });
+});
+
+await t.test('accounts read again', async (t) => {
+  const people = Array.from({ length: 40 }, (_, index) => user(2000 + index, `user${index}`));
+  const lab = await startDc(t, [...people, childCrossRef]);
+  const child = await startDc(t, [user(1105, 'alice', childPlace)], childOptions);
+  const forest = await readyDirectory(t, twoDomains([lab.url], [child.url]));
+  const names = [...people.keys()].map((index) => `user${index}@${domain}`);
+  const located = await forest.locate(
+    [...names, `alice@${childPlace.domain}`].map((value) => ({ attribute: 'userPrincipalName', value })),
+    patience,
+  );
+  if (located.kind !== 'answered') throw new Error(located.reason);
+  const { accounts } = located;
+  t.equal(accounts.length, 41);
+  t.ok(accounts.every((account) => forest.holds(account)));
+  const strange = { ...(accounts[0] as Account), dn: 'CN=x,DC=other' as Account['dn'] };
+  t.notOk(forest.holds(strange));
+  const called = (name: string) => accounts.find(({ samAccountName }) => samAccountName === name) as Account;
+
+  const before = lab.searches;
+  const same = await forest.readAgain(accounts, patience);
+  t.ok(
+    accounts.every((account) => {
+      const again = same.get(account);
+      return again?.kind === 'read' && again.account.fingerprint === account.fingerprint;
+    }),
+  );
+  t.equal(lab.searches - before, 2, '40 accounts, 32 in a search');
+
+  lab.delete(called('user1').dn);
+  lab.move(called('user2').dn, `CN=other,OU=New,${base}`);
+  lab.replace(called('user3').dn, 'userAccountControl', ['514']);
+  lab.replace(called('user4').dn, 'accountExpires', ['never']);
+  await child.stop();
+  const again = await forest.readAgain([...accounts, strange, { ...called('user3') }], patience);
+  const kinds = (name: string) => again.get(called(name));
+  t.match(kinds('user1'), { kind: 'gone', reason: /no such account in lab/ });
+  t.match(kinds('user2'), { kind: 'read', account: { dn: `CN=other,OU=New,${base}` } });
+  t.match(kinds('user3'), { kind: 'read', account: { disabled: true } });
+  t.not((kinds('user3') as { account: Account }).account.fingerprint, called('user3').fingerprint);
+  t.match(kinds('user4'), { kind: 'unknown', reason: /accountExpires/ }, 'and the others of its batch are read');
+  t.match(kinds('user5'), { kind: 'read' });
+  t.match(kinds('alice'), { kind: 'unknown' }, 'a domain that is silent loses nobody');
+  t.match(again.get(strange), { kind: 'unknown', reason: /not configured/ });
+  t.equal(again.size, 43, 'one answer for each that was asked for, twins too');
+});
