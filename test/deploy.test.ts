@@ -87,8 +87,13 @@ void t.test('the prepared configuration listens where the compose file expects i
   );
   const accounts = JSON.parse(await readFile(join(folder, 'accounts.json'), 'utf8')) as {
     readonly accounts: readonly { readonly sid: string; readonly name: string }[];
+    readonly groups: readonly { readonly sid: string; readonly name: string; readonly members: readonly string[] }[];
   };
   t.equal(accounts.accounts.find(({ name }) => name === 'bob')?.sid, 'S-1-5-21-1004336348-1177238915-682003330-2102');
+  t.strictSame(accounts.groups, [
+    { name: 'Payroll', sid: 'S-1-5-21-1004336348-1177238915-682003330-2301', members: ['alice'] },
+    { name: 'Staff', sid: 'S-1-5-21-1004336348-1177238915-682003330-2302', members: ['Payroll', 'sally'] },
+  ]);
 });
 
 /** Of the metrics of revocation: labels, and the values of those that a rule may compare with. */

@@ -75,6 +75,16 @@ for account in lab["accounts"]:
         entry["userAccountControl"] = str(account["userAccountControl"] | 0x20)
     sam.add(entry, ["relax:0"])
 
+for group in lab["groups"]:
+    entry = {
+        "dn": f"CN={group['name']},CN=Users,{base}",
+        "objectClass": "group",
+        "sAMAccountName": group["name"],
+        "objectSid": ndr_pack(security.dom_sid(group["sid"])),
+        "member": [f"CN={member},CN=Users,{base}" for member in group["members"]],
+    }
+    sam.add(entry, ["relax:0"])
+
 config = sam.get_config_basedn()
 sam.add(
     {
@@ -86,4 +96,4 @@ sam.add(
     }
 )
 sam.transaction_commit()
-print(f"{len(lab['accounts'])} accounts are in {realm}")
+print(f"{len(lab['accounts'])} accounts and {len(lab['groups'])} groups are in {realm}")

@@ -28,14 +28,24 @@ export interface ExportedDomain {
   /** DER in base64. */
   readonly ntAuth: readonly string[];
   readonly accounts: readonly ExportedAccount[];
+  readonly groups: readonly ExportedGroup[];
+}
+
+export interface ExportedGroup {
+  readonly name: string;
+  readonly sid: string;
+  /** Names of accounts and groups, all of them in CN=Users. */
+  readonly members: readonly string[];
 }
 
 /** Being locked out is a state that only a directory itself can bring about: that account is exported unlocked. */
 export function exportAccounts(pki: Pki): ExportedDomain {
+  const entries = labEntries(pki);
   return {
     ...labDomain,
     ntAuth: labNtAuth(pki).map((der) => der.toString('base64')),
-    accounts: labEntries(pki).filter(isPrincipal).map(exportAccount),
+    accounts: entries.filter(isPrincipal).map(exportAccount),
+    groups: entries.filter((entry) => all(entry, 'objectClass').includes('group')).map(exportGroup),
   };
 }
 
@@ -45,12 +55,11 @@ function isPrincipal(entry: DirectoryEntry): boolean {
 
 function exportAccount(entry: DirectoryEntry): ExportedAccount {
   const first = (name: string) => all(entry, name)[0] ?? null;
-  const sid = entry.attributes['objectSid']?.[0];
   return {
     name: first('cn') ?? '',
     kind: all(entry, 'objectClass').includes('computer') ? 'computer' : 'user',
     samAccountName: first('sAMAccountName') ?? '',
-    sid: Buffer.isBuffer(sid) ? (sidText(sid) ?? '') : '',
+    sid: sidOf(entry),
     userAccountControl: Number(first('userAccountControl') ?? 512),
     accountExpires: first('accountExpires') ?? '0',
     userPrincipalName: first('userPrincipalName'),
@@ -58,6 +67,16 @@ function exportAccount(entry: DirectoryEntry): ExportedAccount {
     altSecurityIdentities: all(entry, 'altSecurityIdentities'),
     password: entry.dn.toLowerCase() === labBind.dn.toLowerCase() ? labBind.password : null,
   };
+}
+
+function exportGroup(entry: DirectoryEntry): ExportedGroup {
+  const members = all(entry, 'member').map((dn) => /^CN=([^,]*)/.exec(dn)?.[1] ?? '');
+  return { name: all(entry, 'cn')[0] ?? '', sid: sidOf(entry), members };
+}
+
+function sidOf(entry: DirectoryEntry): string {
+  const sid = entry.attributes['objectSid']?.[0];
+  return Buffer.isBuffer(sid) ? (sidText(sid) ?? '') : '';
 }
 
 function all(entry: DirectoryEntry, name: string): readonly string[] {

@@ -2,9 +2,10 @@
  * The lab's accounts: which entry of the directory belongs to which certificate of the lab's PKI. The altSecurityIdentities values
  * are put together here from the recipes' own text, not by the code that the gateway maps with, so that a lab logon says something.
  */
+import { hash } from 'node:crypto';
 import { hexOf } from '../base/bytes.ts';
 import { parseCertificate } from '../x509/certificate.ts';
-import { adComputer, adGroup, adUser } from './directory-entries.ts';
+import { adComputer, adGroup, adUser, domainDn } from './directory-entries.ts';
 import type { PrincipalRecipe } from './directory-entries.ts';
 import type { DirectoryEntry } from './directory-store.ts';
 import type { Pki, PkiCertificate } from './pki.ts';
@@ -24,6 +25,13 @@ export const labBind = {
 export function labEntries(pki: Pki): readonly DirectoryEntry[] {
   const user = (rid: number, name: string, more: Partial<PrincipalRecipe> = {}) =>
     adUser({ ...labDomain, rid, name, ...more });
+  const group = (rid: number, name: string, members: readonly string[]) =>
+    adGroup({
+      ...labDomain,
+      rid,
+      name,
+      members: members.map((cn) => `CN=${cn},CN=Users,${domainDn(labDomain.domain)}`),
+    });
   const named = (name: string) => certificateOf(pki, name);
   return [
     user(2100, 'svc-dsmapper'),
@@ -41,8 +49,10 @@ export function labEntries(pki: Pki): readonly DirectoryEntry[] {
     user(2109, 'tina2', { altSecurityIdentities: [issuerAndSerial(named('twice'), pki)] }),
     user(2110, 'rita', { altSecurityIdentities: [issuerAndSerial(named('revoked'), pki)] }),
     user(2111, 'rene', { altSecurityIdentities: [issuerAndSerial(named('renewed'), pki)] }),
+    user(2112, 'sally', { altSecurityIdentities: [`X509:<SHA1-PUKEY>${thumbprintOf(named('smartcard'))}`] }),
     adComputer({ ...labDomain, rid: 2201, name: 'ws1' }),
-    adGroup({ ...labDomain, rid: 2301, name: 'Payroll', members: ['CN=alice,CN=Users,DC=lab,DC=example,DC=test'] }),
+    group(2301, 'Payroll', ['alice']),
+    group(2302, 'Staff', ['Payroll', 'sally']),
   ];
 }
 
@@ -70,6 +80,11 @@ function subjectKey(certificate: PkiCertificate): string {
   const identifier = parsed(certificate).extensions.subjectKeyIdentifier;
   if (identifier === null) throw new TypeError(`certificate ${certificate.name} has no subject key identifier`);
   return `X509:<SKI>${hexOf(identifier)}`;
+}
+
+/** SHA-1 of the whole certificate, which is what the form means whatever its name says. */
+function thumbprintOf({ der }: PkiCertificate): string {
+  return hash('sha1', der, 'hex');
 }
 
 function issuerOf(certificate: PkiCertificate, pki: Pki): string {

@@ -18,8 +18,8 @@ export interface Recipe {
   readonly ca?: { readonly pathLength?: number };
   /** Of a CA: the name under which its lists and its certificate are published. Without it, what it issues names no source. */
   readonly publishedAs?: string;
-  /** `ocsp`: signs OCSP answers for its issuer. */
-  readonly usage?: 'client' | 'server' | 'ocsp';
+  /** `smartcard`: a client that may also log on to Windows; `ocsp`: signs OCSP answers for its issuer. */
+  readonly usage?: 'client' | 'smartcard' | 'server' | 'ocsp';
   readonly upn?: string;
   readonly dnsNames?: readonly string[];
   readonly ipAddresses?: readonly string[];
@@ -34,7 +34,12 @@ export type Recipes = ReadonlyMap<string, Recipe>;
 
 export const day = 86_400_000;
 
-const purposes = { client: usageOids.clientAuth, server: usageOids.serverAuth, ocsp: usageOids.ocspSigning } as const;
+const purposes = {
+  client: [usageOids.clientAuth],
+  smartcard: [usageOids.clientAuth, usageOids.smartCardLogon],
+  server: [usageOids.serverAuth],
+  ocsp: [usageOids.ocspSigning],
+} as const;
 
 /** @throws Failure `lab-pki` */
 export async function readRecipes(folder: string): Promise<Recipes> {
@@ -63,7 +68,7 @@ export function certificateRecipe(
     subject,
     notBefore: new Date(midnight + validDays[0] * day),
     notAfter: new Date(midnight + validDays[1] * day),
-    ...(ca === undefined ? { extendedKeyUsage: [purposes[recipe.usage ?? 'client']] } : { ca }),
+    ...(ca === undefined ? { extendedKeyUsage: purposes[recipe.usage ?? 'client'] } : { ca }),
     ...(upn === undefined ? {} : { upn }),
     ...(dnsNames === undefined ? {} : { dnsNames }),
     ...(ipAddresses === undefined ? {} : { ipAddresses }),

@@ -570,7 +570,7 @@ async function copyOf(client: Client, { suffix }: Samba): Promise<DirectoryEntry
   });
   return searchEntries.map(({ dn, ...rest }) => ({
     dn,
-    attributes: Object.fromEntries(copied.map((name) => [name, [rest[name] ?? []].flat() as (string | Buffer)[]])),
+    attributes: Object.fromEntries(copied.map((name) => [name, [rest[name] ?? []].flat()])),
   }));
 }
 
