@@ -33,8 +33,11 @@ export type Answer =
 export interface Connection {
   /** Searches without an answer so far. */
   readonly outstanding: number;
-  /** Settles within `timeout`, always; after a time-out the connection is gone. */
-  search(request: DirectorySearch, timeout: Millis): Promise<Answer>;
+  /**
+   * Settles within `timeout`, always; after a time-out the connection is gone.
+   * @param scoped the server knows the control by which it makes no references
+   */
+  search(request: DirectorySearch, timeout: Millis, scoped?: boolean): Promise<Answer>;
   /** Ends at once; outstanding searches are `lost`. */
   destroy(reason: string): void;
   /** Says goodbye (unbind), waits a moment at most, ends. */
@@ -61,7 +64,7 @@ export function createConnection(client: Client, framed: FramedSocket, ended: (r
     get outstanding() {
       return calls.size;
     },
-    search(request, timeout) {
+    search(request, timeout, scoped = false) {
       if (framed.destroyed) return Promise.resolve({ kind: 'lost', reason: framed.reason, silent: false });
       const { promise, resolve } = Promise.withResolvers<Answer>();
       const settle = (answer: Answer): void => {
@@ -75,7 +78,7 @@ export function createConnection(client: Client, framed: FramedSocket, ended: (r
         framed.fail(`a search got ${reason}`);
       }, timeout);
       calls.add(settle);
-      send(client, request, timeout).then(
+      send(client, request, timeout, scoped).then(
         (entries) => settle({ kind: 'entries', entries }),
         (error: unknown) => {
           const result = resultCodeOf(error);
@@ -102,7 +105,12 @@ export function createConnection(client: Client, framed: FramedSocket, ended: (r
   };
 }
 
-async function send(client: Client, request: DirectorySearch, timeout: Millis): Promise<DirectoryEntry[]> {
+async function send(
+  client: Client,
+  request: DirectorySearch,
+  timeout: Millis,
+  scoped: boolean,
+): Promise<DirectoryEntry[]> {
   const answer = await client.search(
     request.base,
     {
@@ -113,14 +121,14 @@ async function send(client: Client, request: DirectorySearch, timeout: Millis): 
       sizeLimit: request.sizeLimit,
       timeLimit: Math.ceil(timeout / 1000),
     },
-    request.scope === 'base' ? [] : [new Control(domainScope)],
+    scoped && request.scope !== 'base' ? [new Control(domainScope)] : [],
   );
-  // Search references are continuations to other servers: read and dropped (MS-ADTS 3.1.1.3.4.1.3).
+  // Search references are continuations to other servers: read and dropped: nobody is asked because an answer names it.
   return answer.searchEntries.map(normaliseEntry);
 }
 
-/** LDAP_SERVER_DOMAIN_SCOPE_OID: the server makes no references to other naming contexts. Not critical: others ignore it. */
-const domainScope = '1.2.840.113556.1.4.1339';
+/** LDAP_SERVER_DOMAIN_SCOPE_OID: the server makes no references to other naming contexts (MS-ADTS 3.1.1.3.4.1.3). */
+export const domainScope = '1.2.840.113556.1.4.1339';
 
 /**
  * ldapts gives a string or a Buffer depending on whether the octets happen to be UTF-8, unless its list of Buffer attributes

@@ -7,6 +7,7 @@ import type { Millis } from '../base/brand.ts';
 import type { Answer, Connection, DirectorySearch } from './connection.ts';
 import { ConnectionPool, type PoolSettings, type PoolState } from './connection-pool.ts';
 import type { SearchRecord } from './directory.ts';
+import { settlesWithin } from './patience.ts';
 import { isAboutSearch } from './result-code.ts';
 import { searchRecord } from './search-record.ts';
 
@@ -20,6 +21,8 @@ export interface ControllerSettings extends Omit<PoolSettings, 'changed'> {
   readonly searchTimeout: Millis;
   /** Searches that may wait for a connection. */
   readonly maximumQueue: number;
+  /** Whether the server can be told to make no references. */
+  readonly scoped?: () => boolean;
   /** Every search that went over the wire. */
   readonly onSearch: (record: SearchRecord) => void;
 }
@@ -38,16 +41,21 @@ interface Waiting {
 
 export class Controller {
   readonly url: string;
+  /** Name or address, without brackets. */
+  readonly host: string;
   readonly #settings: ControllerSettings;
   readonly #pool: ConnectionPool;
   readonly #queue = new Set<Waiting>();
   /** Served before the queue, and not counted as waiting. */
   readonly #again = new Set<Waiting>();
+  #underWay = 0;
+  #idle = Promise.withResolvers<void>();
   /** Messages heard when somebody last waited in vain. */
   #doubtedAt = -1;
 
   constructor(settings: ControllerSettings) {
     this.url = settings.endpoint.url;
+    this.host = settings.endpoint.host;
     this.#settings = settings;
     this.#pool = new ConnectionPool({ ...settings, changed: () => this.#pump() });
   }
@@ -110,8 +118,22 @@ export class Controller {
     this.#pool.retry();
   }
 
-  close(): Promise<void> {
-    return this.#pool.close();
+  /** Ends when what was asked of it has been answered, after one search time-out at the latest. */
+  async drain(): Promise<void> {
+    this.#idle = Promise.withResolvers<void>();
+    this.#rest();
+    await settlesWithin(this.#idle.promise, this.#settings.searchTimeout);
+    await this.close();
+  }
+
+  async close(): Promise<void> {
+    await this.#pool.close();
+    this.#idle.resolve();
+  }
+
+  /** Nothing is asked of it. */
+  #rest(): void {
+    if (this.#underWay + this.#queue.size + this.#again.size === 0) this.#idle.resolve();
   }
 
   #pump(): void {
@@ -132,7 +154,8 @@ export class Controller {
     const { monotonic, searchTimeout, onSearch } = this.#settings;
     const heard = this.#pool.heard;
     const sentAt = monotonic();
-    const answer = await connection.search(waiting.request, searchTimeout);
+    this.#underWay += 1;
+    const answer = await connection.search(waiting.request, searchTimeout, this.#settings.scoped?.());
     const record = searchRecord(this.url, waiting.request, answer, monotonic() - sentAt);
     waiting.records.push(record);
     onSearch(record);
@@ -150,7 +173,9 @@ export class Controller {
       waiting.lostAt = this.#pool.heard;
       this.#again.add(waiting);
     }
+    this.#underWay -= 1;
     this.#pump();
+    this.#rest();
   }
 
   /** The connection with the fewest searches under way, null when all are full. */

@@ -3,7 +3,7 @@
  * belongs: NTAuth of one forest must not vouch for accounts of another, so a server of a second forest is not taken.
  */
 import type { Digest, Millis } from '../base/brand.ts';
-import { sameDn } from './dn.ts';
+import { domainOfDn, sameDn } from './dn.ts';
 import { createFact, type Fact, type FactSettings, type Reading } from './fact.ts';
 import { readNtAuth } from './nt-auth.ts';
 import { readPartitions, type Partitions } from './partitions.ts';
@@ -14,8 +14,10 @@ import type { ServerGroup } from './server-group.ts';
 export interface ForestFacts {
   readonly ntAuth: Fact<ReadonlySet<Digest>>;
   readonly partitions: Fact<Partitions>;
-  /** Why a server is not one of this forest; null when it is. The first server that is asked says which forest it is. */
-  foreign(rootDse: RootDse): string | null;
+  /** Why a server is not one of this forest; null when it is. The first server that is asked says which forest it is. @param mustSay one that says nothing is none */
+  foreign(rootDse: RootDse, mustSay?: boolean): string | null;
+  /** DNS name of the forest, which is that of its root domain, as soon as a server has told it; empty when none has until the end. */
+  readonly root: Promise<string>;
   /** NetBIOS name of a domain, waited for until `deadline` (monotonic milliseconds); else why it is not known. */
   netbiosName(domain: string, deadline: number): Promise<{ readonly name: string } | { readonly reason: string }>;
   close(): Promise<void>;
@@ -31,6 +33,7 @@ export interface ForestFactsSettings extends FactSettings {
 export function createForestFacts(settings: ForestFactsSettings): ForestFacts {
   const { groups, clock, timeout } = settings;
   let configuration: string | null = null;
+  const root = Promise.withResolvers<string>();
 
   type Read<T> = (group: ServerGroup, configuration: string, deadline: number) => Promise<Reading<T>>;
   /** From the first domain that gives it: the configuration is on every controller of the forest. */
@@ -58,9 +61,12 @@ export function createForestFacts(settings: ForestFactsSettings): ForestFacts {
   return {
     ntAuth,
     partitions,
-    foreign({ configurationNamingContext }) {
-      if (configurationNamingContext === null) return null;
+    root: root.promise,
+    foreign({ configurationNamingContext }, mustSay = false) {
+      if (configurationNamingContext === null)
+        return mustSay ? 'the server does not say which forest it belongs to' : null;
       configuration ??= configurationNamingContext;
+      root.resolve(domainOfDn(configuration) ?? '');
       // Facts that could not be read while nobody was up are read now.
       setImmediate(() => {
         ntAuth.nudge();
@@ -83,6 +89,7 @@ export function createForestFacts(settings: ForestFactsSettings): ForestFacts {
       return { name };
     },
     async close() {
+      root.resolve('');
       await Promise.all([ntAuth.close(), partitions.close()]);
     },
   };

@@ -3,44 +3,29 @@
  * share; who is asked for what is in `locate.ts`.
  */
 import type { Millis } from '../base/brand.ts';
-import type { Clock } from '../base/clock.ts';
 import { Failure, reasonOf } from '../base/failure.ts';
-import type { BindGate } from './bind-gate.ts';
 import { faultOfCredentials } from './authentication.ts';
 import { createBindGates, type BindGates } from './bind-gates.ts';
 import type { DirectorySearch } from './connection.ts';
-import { Controller, pipelined } from './controller.ts';
-import type {
-  BindCredentials,
-  ControllerHealth,
-  DomainNames,
-  Forest,
-  ForestSettings,
-  Located,
-  SearchRecord,
-} from './directory.ts';
+import { pipelined } from './controller.ts';
+import type { ControllerHealth, DomainNames, Forest, ForestSettings, Located, SearchRecord } from './directory.ts';
 import { dnOfDomain, domainOfDn } from './dn.ts';
+import { questionsForCatalog, questionsForDomain } from './discovery.ts';
 import { createDomain } from './domain.ts';
-import { parseEndpoint } from './endpoint.ts';
 import { createForestFacts, type ForestFacts } from './forest-facts.ts';
+import { connectionsOf, createForestServers, type DirectoryFacilities, type ForestServers } from './forest-servers.ts';
 import { createGlobalCatalog } from './global-catalog.ts';
 import { readGroups } from './groups.ts';
 import { locateAccounts, type Places } from './locate.ts';
 import type { ObjectReader } from './object-read.ts';
-import { createObjectReader, type ObjectPlace, type ObjectServer } from './object-reader.ts';
-import { openConnection } from './opening.ts';
+import { createObjectReader } from './object-reader.ts';
+import { settlesWithin } from './patience.ts';
 import { createPrincipalReader } from './principals.ts';
 import { createAccountReader } from './read-again.ts';
-import { readRootDse, wrongCatalog, wrongDomain, type RootDse } from './root-dse.ts';
-import { createServerGroup, type GroupAnswer, type ServerGroup } from './server-group.ts';
+import { wrongCatalog, wrongDomain } from './root-dse.ts';
+import type { GroupAnswer, ServerGroup } from './server-group.ts';
 
-export interface DirectoryFacilities {
-  readonly clock: Clock;
-  /** 0 inclusive to 1 exclusive; spreads attempts to connect again. */
-  readonly random: () => number;
-  /** For every search that went over the wire, those in the background too. */
-  readonly onSearch?: (record: SearchRecord) => void;
-}
+export type { DirectoryFacilities };
 
 export interface LiveForest extends Forest, ObjectReader {
   /**
@@ -61,25 +46,23 @@ export interface LiveForest extends Forest, ObjectReader {
 export function createForest(
   settings: ForestSettings,
   facilities: DirectoryFacilities,
-  gates: BindGates = createBindGates(() => facilities.clock.monotonic()),
+  shared?: BindGates,
 ): LiveForest {
   check(settings);
   const { clock } = facilities;
-  const places: ObjectPlace[] = [];
-  const groupOf = (name: string, urls: readonly string[], bind: BindCredentials, examine: Examine): ServerGroup => {
-    const controllers = urls.map((url) =>
-      createController(url, gates.gateFor(bind, url), settings, facilities, examine),
-    );
-    const group = createServerGroup(name, controllers, () => clock.monotonic());
-    places.push({
-      group,
-      servers: controllers.map((one) => objectServer(one, gates.gateFor(bind, one.url), settings)),
-    });
-    return group;
-  };
-  const groups = settings.domains.map(({ name, controllers, bind }) =>
-    groupOf(name, controllers, bind, (rootDse) => wrongDomain(rootDse, dnOfDomain(name)) ?? facts.foreign(rootDse)),
+  const monotonic = (): number => clock.monotonic();
+  const gates = shared ?? createBindGates(monotonic);
+  const servers = createForestServers(settings, facilities, gates);
+  const inDomains = settings.domains.map((domain) =>
+    servers.group({
+      ...domain,
+      urls: domain.controllers,
+      examine: (rootDse, named) =>
+        wrongDomain(rootDse, dnOfDomain(domain.name), named) ?? facts.foreign(rootDse, named),
+      place: (site) => Promise.resolve({ questions: questionsForDomain(domain.name, site), suffixes: [domain.name] }),
+    }),
   );
+  const groups = inDomains.map(({ group }) => group);
   const facts: ForestFacts = createForestFacts({
     groups,
     refresh: settings.refresh,
@@ -90,7 +73,7 @@ export function createForest(
   const batches = {
     window: connectionsOf(settings) * pipelined,
     maximumQueue: settings.maximumQueue,
-    monotonic: () => clock.monotonic(),
+    monotonic,
   };
   const domains = new Map(
     groups.map((group) => {
@@ -98,19 +81,9 @@ export function createForest(
       return [group.name, createDomain(group.name, group, facilities)];
     }),
   );
-  const [first] = settings.domains;
-  const catalogs =
-    first === undefined || settings.globalCatalog.length === 0
-      ? null
-      : groupOf(
-          'globalCatalog',
-          settings.globalCatalog,
-          first.bind,
-          (rootDse) => wrongCatalog(rootDse) ?? facts.foreign(rootDse),
-        );
+  const catalogs = catalogGroup(settings, servers, facts);
   const catalog = catalogs === null ? null : createGlobalCatalog(catalogs, domains, batches);
   const everyGroup = catalogs === null ? groups : [...groups, catalogs];
-  const monotonic = (): number => clock.monotonic();
   const accounts = createAccountReader(domains, monotonic);
   const principals = createPrincipalReader({
     domains: groups,
@@ -121,14 +94,13 @@ export function createForest(
   });
   // A global catalog holds no CRLs: they are not in its partial attribute set.
   const reader = createObjectReader(
-    places.filter(({ group }) => group !== catalogs),
-    () => clock.monotonic(),
+    inDomains.map(({ place }) => place),
+    monotonic,
   );
 
   return {
     name: settings.name,
-    locate: (assertions, deadline) =>
-      withinDeadline({ domains, catalog }, assertions, deadline, () => clock.monotonic()),
+    locate: (assertions, deadline) => withinDeadline({ domains, catalog }, assertions, deadline, monotonic),
     async ntAuth() {
       const known = await facts.ntAuth.current();
       if (known.kind === 'unknown') return known;
@@ -171,64 +143,33 @@ export function createForest(
     },
     async close() {
       reader.close();
-      gates.close();
+      if (shared === undefined) gates.close();
+      servers.close();
       await Promise.all([...everyGroup.map((group) => group.close()), facts.close()]);
     },
   };
 }
 
-/** Why a server is not the one that the configuration means; null when it is. */
-type Examine = (rootDse: RootDse) => string | null;
-
-function createController(
-  url: string,
-  gate: BindGate,
-  settings: ForestSettings,
-  { clock, random, onSearch = () => {} }: DirectoryFacilities,
-  examine: Examine,
-): Controller {
-  const endpoint = parseEndpoint(url);
-  const { certificateAuthorities, connectTimeout, searchTimeout, maximumQueue } = settings;
-  const monotonic = (): number => clock.monotonic();
-  return new Controller({
-    endpoint,
-    certificateAuthorities,
-    gate,
-    connectTimeout,
-    searchTimeout,
-    maximumQueue,
-    connections: connectionsOf(settings),
-    monotonic,
-    random,
-    onSearch,
-    async greet(connection) {
-      const rootDse = await readRootDse(connection, endpoint.url, searchTimeout, monotonic, onSearch);
-      return typeof rootDse === 'string' ? rootDse : examine(rootDse);
+/** The global catalogs; null where there are none. */
+function catalogGroup(settings: ForestSettings, servers: ForestServers, facts: ForestFacts): ServerGroup | null {
+  const [first] = settings.domains;
+  const { globalCatalog, globalCatalogDiscovery } = settings;
+  if (first === undefined || (globalCatalog.length === 0 && globalCatalogDiscovery === null)) return null;
+  return servers.group({
+    name: 'globalCatalog',
+    urls: globalCatalog,
+    discovery: globalCatalogDiscovery,
+    bind: first.bind,
+    examine: (rootDse, named) => wrongCatalog(rootDse) ?? facts.foreign(rootDse, named),
+    async place(site) {
+      // Catalogs are registered under the name of the forest, which a controller has to tell.
+      const told = await settlesWithin(facts.root, settings.connectTimeout + settings.searchTimeout);
+      const root = told ? await facts.root : '';
+      if (root === '') return { reason: 'no controller has told the name of the forest, which catalogs are found by' };
+      const suffixes = [root, ...settings.domains.map(({ name }) => name)];
+      return { questions: questionsForCatalog(root, site), suffixes };
     },
-  });
-}
-
-function objectServer(controller: Controller, gate: BindGate, settings: ForestSettings): ObjectServer {
-  const { url } = controller;
-  const endpoint = parseEndpoint(url);
-  const { certificateAuthorities, connectTimeout } = settings;
-  return {
-    url,
-    host: endpoint.host,
-    get up() {
-      return controller.state === 'up';
-    },
-    open(limits, timeout, signal) {
-      const patience = Math.min(connectTimeout, timeout) as Millis;
-      const opening = { endpoint, certificateAuthorities, gate, connectTimeout: patience, limits };
-      return openConnection(opening, { heard: () => {}, ended: () => {} }, signal);
-    },
-  };
-}
-
-/** One connection that hangs or dies must not stop everything. */
-function connectionsOf({ connections }: ForestSettings): number {
-  return Math.max(2, connections);
+  }).group;
 }
 
 /** The caller's deadline holds whatever happens below; what is asked below ends a little earlier, to say why. */
@@ -259,7 +200,7 @@ function check({ domains }: ForestSettings): void {
   const refuse = (message: string, hint: string): Failure =>
     new Failure(message, { code: 'directory-settings', hint, exitCode: 2 });
   if (domains.length === 0) throw refuse('no domain is configured', 'name at least one Active Directory domain');
-  for (const { name, controllers, bind } of domains) {
+  for (const { name, controllers, discovery, bind } of domains) {
     if (!/^[a-z0-9_-]+(?:\.[a-z0-9_-]+)*$/.test(name))
       throw refuse(
         `${JSON.stringify(name)} is not the DNS name of a domain`,
@@ -267,7 +208,8 @@ function check({ domains }: ForestSettings): void {
       );
     if (domains.filter((domain) => domain.name === name).length > 1)
       throw refuse(`the domain ${name} is configured twice`, 'put all its controllers into one entry');
-    if (controllers.length === 0) throw refuse(`${name} has no controllers`, 'give at least one ldaps:// URL');
+    if (controllers.length === 0 && discovery === null)
+      throw refuse(`${name} has no controllers`, 'give at least one ldaps:// URL, or let DNS name them');
     const fault = faultOfCredentials(bind);
     if (fault !== null)
       throw refuse(`the bind of ${name} ${fault}`, 'anonymous and unauthenticated binds are not used');

@@ -3,7 +3,7 @@
  * it is the server that the configuration says it is.
  */
 import type { Millis } from '../base/brand.ts';
-import type { Connection, DirectorySearch } from './connection.ts';
+import { domainScope, type Connection, type DirectorySearch } from './connection.ts';
 import type { SearchRecord } from './directory.ts';
 import { sameDn } from './dn.ts';
 import { textOf, valuesOf, type DirectoryEntry } from './entry.ts';
@@ -16,6 +16,8 @@ export interface RootDse {
   readonly configurationNamingContext: string | null;
   /** False only where a server says so. */
   readonly globalCatalogReady: boolean;
+  /** It can be told to make no references to other servers. */
+  readonly knowsDomainScope: boolean;
 }
 
 /** A rootDSE, or why there is none. */
@@ -36,12 +38,18 @@ export async function readRootDse(
     defaultNamingContext: single(entry, 'defaultNamingContext'),
     configurationNamingContext: single(entry, 'configurationNamingContext'),
     globalCatalogReady: single(entry, 'isGlobalCatalogReady')?.toUpperCase() !== 'FALSE',
+    knowsDomainScope: valuesOf(entry, 'supportedControl').some((value) => textOf(value) === domainScope),
   };
 }
 
-/** Why the server cannot be asked for the domain whose naming context is `base`; null when it can. */
-export function wrongDomain({ defaultNamingContext }: RootDse, base: string): string | null {
-  if (defaultNamingContext === null || sameDn(defaultNamingContext, base)) return null;
+/**
+ * Why the server cannot be asked for the domain whose naming context is `base`; null when it can.
+ * @param mustSay it has to name its domain; else one that names none is taken
+ */
+export function wrongDomain({ defaultNamingContext }: RootDse, base: string, mustSay = false): string | null {
+  if (defaultNamingContext === null)
+    return mustSay ? `the server does not say that it is a controller of ${base}` : null;
+  if (sameDn(defaultNamingContext, base)) return null;
   return `the server is a controller of ${defaultNamingContext}, not of ${base}`;
 }
 
@@ -54,7 +62,7 @@ const request: DirectorySearch = {
   base: '',
   scope: 'base',
   filter: anything,
-  attributes: ['defaultNamingContext', 'configurationNamingContext', 'isGlobalCatalogReady'],
+  attributes: ['defaultNamingContext', 'configurationNamingContext', 'isGlobalCatalogReady', 'supportedControl'],
   sizeLimit: 0,
 };
 

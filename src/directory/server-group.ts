@@ -1,6 +1,6 @@
 /**
  * Servers that hold the same entries: the controllers of one domain, or the global catalogs. Decides which of them is asked, and
- * when the next one is. Preference is the order of the configuration, among those that are up; a server that is down is
+ * when the next one is. Preference is the order of the list, among those that are up; a server that is down is
  * not asked at all, and nobody waits for one that is still connecting while another is up.
  */
 import type { Millis } from '../base/brand.ts';
@@ -8,6 +8,7 @@ import type { Answer, DirectorySearch } from './connection.ts';
 import type { Controller } from './controller.ts';
 import type { ControllerHealth, SearchRecord } from './directory.ts';
 import { settlesWithin } from './patience.ts';
+import type { ServerList } from './server-list.ts';
 
 export type GroupAnswer =
   | (Exclude<Answer, { kind: 'lost' }> & { /** URL of the server that answered. */ readonly server: string })
@@ -32,31 +33,35 @@ export interface ServerGroup {
   close(): Promise<void>;
 }
 
-export function createServerGroup(
-  name: string,
-  controllers: readonly Controller[],
-  monotonic: () => number,
-): ServerGroup {
-  /** One of them is up; waits for those that are connecting, but not for longer than there are any. */
-  async function ready(deadline: number, some = controllers): Promise<boolean> {
+export function createServerGroup(name: string, list: ServerList, monotonic: () => number): ServerGroup {
+  let asked = false;
+  void list.first.then(() => (asked = true));
+
+  /**
+   * One of them is up; waits for those that are connecting, and for DNS to name some, but not for longer than there is something to wait
+   * for. @param tried not counted
+   */
+  async function ready(deadline: number, tried: ReadonlyMap<Controller, string> = new Map()): Promise<boolean> {
     for (;;) {
+      const some = list.current.filter((controller) => !tried.has(controller));
       if (some.some(({ state }) => state === 'up')) return true;
-      const connecting = some.filter(({ state }) => state === 'connecting');
+      const connecting = some.filter(({ state }) => state === 'connecting').map(({ settled }) => settled);
+      if (connecting.length === 0 && list.widen()) continue;
+      if (!asked) connecting.push(list.first);
       if (connecting.length === 0) return false;
-      const settled = Promise.race(connecting.map((controller) => controller.settled));
-      if (!(await settlesWithin(settled, deadline - monotonic()))) return false;
+      if (!(await settlesWithin(Promise.race(connecting), deadline - monotonic()))) return false;
     }
   }
 
   return {
     name,
-    ready,
+    ready: (deadline) => ready(deadline),
     async search(request, deadline, records) {
       const reasons = new Map<Controller, string>();
       for (;;) {
-        if (deadline <= monotonic()) return silence(controllers, reasons, 'the deadline has passed');
-        const left = controllers.filter((controller) => !reasons.has(controller));
-        if (!(await ready(deadline, left))) return silence(controllers, reasons, 'no answer in time');
+        if (deadline <= monotonic()) return silence(list, reasons, 'the deadline has passed');
+        if (!(await ready(deadline, reasons))) return silence(list, reasons, 'no answer in time');
+        const left = list.current.filter((controller) => !reasons.has(controller));
         const up = left.filter(({ state }) => state === 'up').sort((a, b) => Number(a.doubted) - Number(b.doubted));
         const [next] = up;
         if (next === undefined) continue;
@@ -68,15 +73,17 @@ export function createServerGroup(
       }
     },
     async health() {
-      await Promise.all(controllers.map(({ settled }) => settled));
-      return controllers.map((controller) => ({ domain: name, url: controller.url, ...standing(controller) }));
+      await list.first;
+      await Promise.all(list.current.map(({ settled }) => settled));
+      const { absence } = list;
+      if (absence !== null) return [{ domain: name, ...absence, state: 'down' }];
+      return list.current.map((controller) => ({ domain: name, url: controller.url, ...standing(controller) }));
     },
     retry() {
-      for (const controller of controllers) controller.retry();
+      list.retry();
+      for (const controller of list.current) controller.retry();
     },
-    async close() {
-      await Promise.all(controllers.map((controller) => controller.close()));
-    },
+    close: () => list.close(),
   };
 }
 
@@ -84,15 +91,15 @@ function standing({ state, reason }: Controller): Pick<ControllerHealth, 'state'
   return state === 'connecting' ? { state: 'down', reason } : { state, reason };
 }
 
-function silence(
-  controllers: readonly Controller[],
-  reasons: ReadonlyMap<Controller, string>,
-  otherwise: string,
-): GroupAnswer {
-  const texts = controllers.map(
+function silence(list: ServerList, reasons: ReadonlyMap<Controller, string>, otherwise: string): GroupAnswer {
+  const { absence } = list;
+  // Those that were asked first: they may not be in the list any more.
+  const controllers = new Set([...reasons.keys(), ...list.current]);
+  const texts = [...controllers].map(
     (controller) =>
       reasons.get(controller) ??
       (controller.state === 'up' ? otherwise : `${controller.url} is ${controller.state}: ${controller.reason}`),
   );
+  if (absence !== null) texts.push(absence.reason);
   return { kind: 'unanswered', reason: [...new Set(texts)].filter((text) => text !== '').join('; ') };
 }
