@@ -65,11 +65,24 @@ function commandTable(end: (code: ExitCode) => void): Command {
     .option('--host <name>', 'host that the request would name')
     .option('--path <path>', 'path that the request would ask for', '/')
     .option('--at <instant>', 'judge at another time, as 2026-11-22T17:33:00Z')
-    .option('--account <name>', 'show which of the values of this account the certificate matches')
+    .option('--account <name>', 'go through the values of this account and say what is wrong with them')
     .option('--offline', 'judge the chain alone; ask no directory')
     .option('--json', 'print the explanation as JSON')
     .action(async (certificate, chain, options) =>
       end(await (await import('./explain.ts')).explainCommand(certificate, chain ?? null, options)),
+    );
+
+  const map = program.command('map').description('write mappings of certificates to accounts');
+  command(map, 'suggest <certificate>', 'print the values to write for a certificate, and the commands that write them')
+    .option('--account <name>', 'account they are for: sAMAccountName, distinguished name, or with -c any name')
+    .option('-c, --config <file>', 'configuration whose settings hold and whose directory knows the account')
+    .option('--method <name...>', 'methods whose values the commands write (default: the first)')
+    .option('--powershell', 'print the PowerShell command alone')
+    .option('--ldif', 'print the LDIF alone')
+    .option('--csv', 'print the values as CSV')
+    .option('--json', 'print everything as JSON')
+    .action(async (certificate, options) =>
+      end(await (await import('./map-suggest.ts')).suggestCommand(certificate, options)),
     );
 
   command(program, 'init', 'write a first configuration')
