@@ -19,6 +19,7 @@ import { withinDeadline } from './deadline.ts';
 import { readGroups } from './groups.ts';
 import type {
   CacheOutcome,
+  KdcEvent,
   MapAnswer,
   MapOptions,
   Mapper,
@@ -35,12 +36,14 @@ export interface MapperMeans {
   readonly clock: Clock;
   /** Told of every search, also of those that ran in the background. */
   readonly onSearches?: (searches: readonly SearchRecord[]) => void;
+  /** Told what a KDC would have logged, once for each question to the directory that somebody's logon asks. Must not throw. */
+  readonly onEvent?: (event: KdcEvent) => void;
 }
 
 /** After a silence, a stale answer is served for so long (milliseconds) before the directory is asked again for it. */
 export const pauseAfterSilence = 1000;
 
-export function createMapper({ directory, settings, clock, onSearches }: MapperMeans): Mapper {
+export function createMapper({ directory, settings, clock, onSearches, onEvent }: MapperMeans): Mapper {
   const cache = createMappingCache(settings.cache, clock);
   const keyOf = createCacheKeys(settings);
   /** Questions on their way, one per key, each ending within the deadline. */
@@ -98,6 +101,7 @@ export function createMapper({ directory, settings, clock, onSearches }: MapperM
   function ask(key: Digest, subject: MappingSubject, steps: Steps, stale?: Kept): Promise<MappingResult> {
     const running = answerOf(key, subject, steps).then((result) => {
       if (asking.get(key) === running) asking.delete(key);
+      if (result.kind !== 'unknown' && result.event !== undefined) onEvent?.(result.event);
       if (result.kind === 'unknown' && stale !== undefined) stale.askAgainFrom = clock.monotonic() + pauseAfterSilence;
       return result;
     });
