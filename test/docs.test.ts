@@ -75,7 +75,11 @@ await t.test('the life of a request is told as the code has it', async (t) => {
   );
   for (const name of values.slice(1))
     t.match(read('src/gateway/stages.ts'), `export interface ${name} {`, `${name} is a type`);
-  t.strictSame([...stages], ['rule', 'present', 'judge', 'map', 'dress', 'forward'], 'and so the log names its times');
+  t.strictSame(
+    [...stages],
+    ['rule', 'present', 'judge', 'map', 'authorise', 'dress', 'forward'],
+    'and so the log names its times',
+  );
 });
 
 await t.test('codes that pages name are verdicts', async (t) => {

@@ -25,7 +25,8 @@ import type { LocationSettings, SiteSettings } from '../src/gateway/settings.ts'
 import type { Setup } from '../src/gateway/setup.ts';
 import { createSiteIndex } from '../src/gateway/site-index.ts';
 import { accessRule } from '../src/iis/access-flags.ts';
-import { errorPage, escapeHtml, prefersJson } from '../src/iis/error-page.ts';
+import { errorPage, prefersJson } from '../src/iis/error-page.ts';
+import { escapeHtml } from '../src/iis/html-page.ts';
 import { answerOf, isGood, statusText } from '../src/iis/verdict-table.ts';
 import { ask, testGateway, testLab } from './support/gateway.ts';
 import type { TestGateway } from './support/gateway.ts';
@@ -950,8 +951,9 @@ await t.test('the running gateway', { timeout: 240_000 }, async (t) => {
 
   await t.test('readiness says why not', async (t) => {
     const settings = { labOnly: false, mapping: { ntAuthMethods: ['UPN'] } };
+    const unpinned: { sentence: string; wrong: boolean }[] = [];
     const setupWith = (directory: unknown, more = {}) =>
-      ({ settings: { ...settings, ...more }, directory }) as unknown as Setup;
+      ({ settings: { ...settings, ...more }, directory, principals: { unpinned: () => unpinned } }) as unknown as Setup;
     const directory = (states: readonly (readonly [domain: string, state: string])[], ntAuth = 'read') => ({
       health: () =>
         Promise.resolve(
@@ -985,6 +987,11 @@ await t.test('the running gateway', { timeout: 240_000 }, async (t) => {
     t.match(await readinessOf(unread), { ready: false, reasons: [/NTAuth of a is not known: unread/] });
     const off = setupWith(directory([['a', 'up']], 'unknown'), { mapping: { ntAuthMethods: [] } });
     t.equal((await readinessOf(off)).ready, true);
+    const two = { ...directory([['a', 'up']]) };
+    two.forests = [...two.forests, { ...directory([], 'unknown').forests[0]!, name: 'b' }];
+    t.match(await readinessOf(setupWith(two)), { ready: false, reasons: [/NTAuth of b is not known/] }, 'each forest');
+    unpinned.push({ sentence: 'group x cannot be looked up', wrong: false });
+    t.match(await readinessOf(setupWith(half)), { ready: false, reasons: ['group x cannot be looked up'] });
   });
 
   await t.test('closing lets a request in flight finish, says so, and bounds it', async (t) => {

@@ -7,6 +7,8 @@ import { thumbprintOf } from '../base/bytes.ts';
 import { answerOf } from '../iis/verdict-table.ts';
 import type { Connection } from '../tls/connection.ts';
 import type { Exchange } from './exchange.ts';
+import type { Evidence } from '../revocation/revocation-contract.ts';
+import type { Settings } from './settings.ts';
 import type { Setup } from './setup.ts';
 
 /** Long paths are cut in the log, not on the way upstream. */
@@ -16,6 +18,7 @@ export function recordOf(exchange: Exchange, ending: Verdict, setup: Setup): Rea
   const { rule, outgoing, connection } = exchange;
   const answer = answerOf(ending.code, setup.settings.outcomes);
   const account = outgoing?.authorised.mapped.identity?.account ?? ending.account ?? null;
+  const wouldRefuse = outgoing?.authorised.wouldRefuse ?? null;
   const names = !setup.settings.log.omitNames;
   return {
     time: isoText(setup.clock.now()),
@@ -34,6 +37,9 @@ export function recordOf(exchange: Exchange, ending: Verdict, setup: Setup): Rea
     win32: answer.win32,
     code: ending.code,
     ...(answer.status >= 400 && names ? { detail: ending.detail } : {}),
+    ...(wouldRefuse === null
+      ? {}
+      : { wouldRefuse: { code: wouldRefuse.code, ...(names ? { detail: wouldRefuse.detail } : {}) } }),
     account: names ? (account?.name ?? null) : null,
     sid: names ? (account?.sid ?? null) : null,
     thumbprint: thumbprint(exchange),
@@ -58,16 +64,21 @@ export function endingRecord(connection: Connection, why: Verdict, setup: Setup)
   };
 }
 
-/** The least certain of what is known about the chain; null where the request did not get that far. */
+/** Null where the request did not get that far. */
 function revocationOf(
   { outgoing, trusted, connection }: Exchange,
   { code }: Verdict,
   { settings }: Setup,
 ): string | null {
-  if (settings.trust.get(connection.binding.name)?.revocation.mode === 'disabled') return 'disabled';
   if (code === 'certificateRevoked') return 'revoked';
   if (code === 'revocationUnknown') return 'unknown';
   const { evidence } = outgoing?.authorised.mapped.trusted ?? trusted ?? { evidence: [] };
+  return certaintyOf(evidence, connection.binding.name, settings);
+}
+
+/** The least certain of what is known about a chain; null where nothing was looked at. */
+export function certaintyOf(evidence: readonly Evidence[], binding: string, { trust }: Settings): string | null {
+  if (trust.get(binding)?.revocation.mode === 'disabled') return 'disabled';
   return certainties.find((status) => evidence.some((each) => each.status === status)) ?? null;
 }
 

@@ -12,6 +12,7 @@ import type { Verdict } from '../base/verdict.ts';
 import { verdict } from '../base/verdict.ts';
 import { identityHeaders } from '../forward/dialects.ts';
 import type { Presented as PresentedChain } from '../tls/connection.ts';
+import { authorise } from './authorise.ts';
 import type { Exchange, Way } from './exchange.ts';
 import { fallsBack, identify } from './identify.ts';
 import { remember, remembered } from './memory.ts';
@@ -20,6 +21,7 @@ import type { Setup } from './setup.ts';
 import { trustOf } from './setup.ts';
 import type { Authorised, Mapped, Outgoing, Presented, Rule, Trusted } from './stages.ts';
 import { isVerdict } from './stages.ts';
+import { whoami } from './whoami.ts';
 
 /** The whole way of a request. @returns how it ended; a good verdict means that the upstream's answer was passed on */
 export async function handle(exchange: Exchange, setup: Setup, steps: Steps): Promise<Verdict> {
@@ -36,7 +38,7 @@ export async function handle(exchange: Exchange, setup: Setup, steps: Steps): Pr
   if (isVerdict(outgoing)) return outgoing;
   exchange.outgoing = outgoing;
 
-  const ending = await exchange.forward(outgoing, setup);
+  const ending = rule.whoami ? whoami(exchange, outgoing, setup) : await exchange.forward(outgoing, setup);
   exchange.mark('forward');
   return ending;
 }
@@ -59,7 +61,8 @@ export async function decide(presented: Presented, way: Way, setup: Setup, steps
   way.mark('map');
   if (isVerdict(mapped)) return mapped;
 
-  const authorised = authorise(mapped, steps);
+  const authorised = await authorise(mapped, way, setup, now, steps);
+  way.mark('authorise');
   if (isVerdict(authorised)) return authorised;
 
   const outgoing = dress(authorised, setup, steps);
@@ -118,23 +121,6 @@ async function map(trusted: Trusted, way: Way, setup: Setup, now: Instant, steps
   if (!fallsBack(trusted, mapped, setup)) return mapped;
   steps.note('map', 'anonymous', mapped.detail);
   return anonymous;
-}
-
-function authorise(mapped: Mapped, steps: Steps): Authorised | Verdict {
-  const { location } = mapped.trusted.presented.rule;
-  const account = mapped.identity?.account;
-  if (account === undefined || location.authorize.accounts.includes(account.kind)) {
-    steps.note(
-      'authorise',
-      'allowed',
-      account === undefined ? 'anonymous is allowed here' : `${account.name} may use ${location.path}`,
-    );
-    return { mapped };
-  }
-  const detail = `${account.name} is a ${account.kind} account, location ${location.path} accepts ${location.authorize.accounts.join(', ')}`;
-  const refused = verdict('notAuthorised', detail, account);
-  steps.note('authorise', refused.code, refused.detail);
-  return refused;
 }
 
 function dress(authorised: Authorised, setup: Setup, steps: Steps): Outgoing {

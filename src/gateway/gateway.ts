@@ -4,6 +4,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import { setTimeout } from 'node:timers/promises';
+import { setAlarm } from '../base/alarm.ts';
 import type { Millis } from '../base/brand.ts';
 import type { Clock } from '../base/clock.ts';
 import { systemClock } from '../base/clock.ts';
@@ -17,6 +18,7 @@ import type { Connection } from '../tls/connection.ts';
 import { connectionOf } from '../tls/live-connection.ts';
 import type { Front } from '../tls/front.ts';
 import { startFront } from '../tls/front.ts';
+import { createSecureSender } from '../tls/secure-sender.ts';
 import type { AccessLog } from './access-log.ts';
 import { createAccessLog, openLog } from './access-log.ts';
 import { endingRecord, recordOf } from './access-record.ts';
@@ -25,15 +27,18 @@ import { createApp } from './app.ts';
 import type { ClientRequest, ClientResponse } from './exchange.ts';
 import { Exchange } from './exchange.ts';
 import { handle } from './flow.ts';
+import { kdcRecord } from './kdc-event.ts';
 import type { Metrics } from './metrics.ts';
 import { createMetrics } from './metrics.ts';
 import type { Readiness } from './readiness.ts';
 import { drainingOf, readinessOf } from './readiness.ts';
 import { startRecheck } from './recheck.ts';
 import { refuse } from './refusal.ts';
-import type { Settings } from './settings.ts';
+import type { Settings, SyslogSettings } from './settings.ts';
 import type { Setup, SetupFacilities } from './setup.ts';
 import { createSetup } from './setup.ts';
+import type { Syslog } from './syslog.ts';
+import { createSyslog } from './syslog.ts';
 
 export interface GatewayFacilities {
   readonly clock: Clock;
@@ -57,7 +62,7 @@ export interface Gateway {
   close(): Promise<void>;
 }
 
-/** How long the start waits for lists of the configuration that are far away; they are waited for further by whoever needs them. */
+/** How long the start waits for lists and names of the configuration that are far away; they are waited for further by whoever needs them. */
 const startTimeout = 5000 as Millis;
 
 export const systemFacilities: GatewayFacilities = { clock: systemClock, random: Math.random };
@@ -68,12 +73,14 @@ export async function startGateway(
   facilities: GatewayFacilities = systemFacilities,
 ): Promise<Gateway> {
   const log = facilities.log ?? createAccessLog(await openLog(settings.log));
+  const syslog = openSyslog(settings.log.syslog, facilities);
   let front: Front | null = null;
   let inFlight = 0;
   const metrics = createMetrics({
     connections: () => countOf(front?.connections() ?? []),
     requestsInFlight: () => inFlight,
     logLinesDropped: () => log.dropped,
+    syslogDropped: () => syslog?.dropped ?? 0,
     generation: () => setup.generation,
     mappingCacheEntries: () => setup.mapper?.size ?? 0,
     certificateCacheEntries: () => setup.chains.size,
@@ -81,10 +88,16 @@ export async function startGateway(
     revocationSources: () => setup.revocation.states(),
     now: () => facilities.clock.now(),
   });
-  const setup = await createSetupOr(() => log.close(), settings, {
+  const setup = await createSetupOr(() => closeLogs(), settings, {
     ...facilities,
     metrics,
     report: (record) => log.write(record),
+    onKdcEvent(event) {
+      const record = kdcRecord(event, facilities.clock.now(), !settings.log.omitNames);
+      metrics.countKdcEvent(event.id);
+      log.write(record);
+      syslog?.write(record);
+    },
   });
   const bindingFor = (connection: Connection, host: string): BindingSettings | null =>
     front?.bindingFor(host, connection.localAddress, connection.localPort) ?? null;
@@ -104,6 +117,8 @@ export async function startGateway(
     try {
       if (!exchange.answered) refuse(exchange, ending, current);
       metrics.countVerdict(ending.code);
+      const wouldRefuse = exchange.outgoing?.authorised.wouldRefuse ?? null;
+      if (wouldRefuse !== null) metrics.countReportOnly(wouldRefuse.code);
       exchange.observe(metrics);
       log.write(recordOf(exchange, ending, current));
     } catch (error) {
@@ -118,7 +133,7 @@ export async function startGateway(
 
   let app: App | null = null;
   try {
-    await setup.revocation.start(startTimeout);
+    await Promise.all([setup.revocation.start(startTimeout), setup.principals.start(startTimeout)]);
     app = await createApp(serve);
     front = await startFront({
       bindings: settings.bindings,
@@ -134,7 +149,7 @@ export async function startGateway(
       staplerOf: (binding) => setup.revocation.staplerOf(binding),
     });
   } catch (error) {
-    await Promise.all([app?.close(), setup.close(), log.close()]);
+    await Promise.all([app?.close(), setup.close(), closeLogs()]);
     throw error;
   }
   const [opened, application] = [front, app];
@@ -164,8 +179,16 @@ export async function startGateway(
     await setup.close();
     // What was cut off still writes its line.
     await untilZero(() => inFlight, 1000);
-    await log.close();
+    await closeLogs();
   }
+
+  async function closeLogs(): Promise<void> {
+    await Promise.all([log.close(), syslog?.close()]);
+  }
+}
+
+function openSyslog(settings: SyslogSettings | null, { random }: GatewayFacilities): Syslog | null {
+  return settings === null ? null : createSyslog(settings, createSecureSender(settings, { random, setAlarm }));
 }
 
 async function createSetupOr(

@@ -3,7 +3,8 @@
  *
  * Key: the connection, its setup's generation, the location. Holds: the finished `Outgoing`. Ends: with the connection, a
  * new setup, what the client presents anew, the recheck interval, the end of any certificate in the chain and of what is known about
- * its revocation, the account's own expiry, and the location's `maximumAge` since the account was read. Refusals are never remembered here.
+ * its revocation, the account's own expiry, and the location's `maximumAge` since the account or its groups were read. Refusals are never
+ * remembered here.
  */
 import type { Instant } from '../base/brand.ts';
 import type { Connection } from '../tls/connection.ts';
@@ -45,6 +46,11 @@ export function remember(connection: Connection | null, outgoing: Outgoing, setu
   return outgoing;
 }
 
+/** Whether the connection was let in at the location before, though it may be time to ask again. */
+export function hasEarned({ memory }: Connection, location: LocationSettings): boolean {
+  return isMemory(memory) && memory.earned.has(location);
+}
+
 /** Everything a connection has earned under any setup, for recheck. */
 export function earnedBy(connection: Connection): readonly Outgoing[] {
   return isMemory(connection.memory) ? [...connection.memory.earned.values()].map(({ outgoing }) => outgoing) : [];
@@ -58,11 +64,13 @@ export function expire(connection: Connection): void {
 }
 
 function endOf(outgoing: Outgoing, setup: Setup, now: Instant): number {
-  const { trusted, identity } = outgoing.authorised.mapped;
+  const { mapped, until } = outgoing.authorised;
+  const { trusted, identity } = mapped;
   const account = identity?.account;
   const { maximumAge } = trusted.presented.rule.location;
   return Math.min(
     now + setup.settings.limits.recheck,
+    until,
     trusted.path?.validUntil ?? Infinity,
     trusted.path === null ? Infinity : trusted.until,
     account?.expires ?? Infinity,

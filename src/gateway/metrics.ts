@@ -6,13 +6,16 @@ import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom
 import type { VerdictCode } from '../base/verdict.ts';
 import { verdictCodes } from '../base/verdict.ts';
 import type { Evidence, SourceState } from '../revocation/revocation-contract.ts';
-import type { CacheOutcome } from '../mapping/mapper-contract.ts';
+import type { CacheOutcome, KdcEvent } from '../mapping/mapper-contract.ts';
 
-export const stages = ['rule', 'present', 'judge', 'map', 'dress', 'forward'] as const;
+export const stages = ['rule', 'present', 'judge', 'map', 'authorise', 'dress', 'forward'] as const;
 export type Stage = (typeof stages)[number];
 
 export interface Metrics {
   countVerdict(code: VerdictCode): void;
+  /** One request that was served although its location's rule would have refused it. */
+  countReportOnly(code: VerdictCode): void;
+  countKdcEvent(id: KdcEvent['id']): void;
   /** @param milliseconds time the stage took */
   observeStage(stage: Stage, milliseconds: number): void;
   countSearch(): void;
@@ -30,6 +33,15 @@ export interface Metrics {
 
 const connectionEvents = ['accepted', 'refused', 'tlsError', 'renegotiated', 'ended'] as const;
 export type ConnectionEvent = (typeof connectionEvents)[number];
+
+/** What `authorise` can refuse. */
+const reportableCodes: readonly VerdictCode[] = [
+  'groupsUnknown',
+  'issuerNotAccepted',
+  'notAuthorised',
+  'policyRequired',
+  'strengthRequired',
+];
 
 const checkMethods: readonly Evidence['method'][] = ['crl', 'ocsp', 'none'];
 const checkStatuses: readonly Evidence['status'][] = ['good', 'revoked', 'unknown', 'notChecked'];
@@ -52,6 +64,7 @@ export interface Gauges {
   readonly connections: () => number;
   readonly requestsInFlight: () => number;
   readonly logLinesDropped: () => number;
+  readonly syslogDropped: () => number;
   readonly generation: () => number;
   readonly mappingCacheEntries: () => number;
   readonly certificateCacheEntries: () => number;
@@ -66,6 +79,7 @@ export const silentGauges: Gauges = {
   connections: () => 0,
   requestsInFlight: () => 0,
   logLinesDropped: () => 0,
+  syslogDropped: () => 0,
   generation: () => 0,
   mappingCacheEntries: () => 0,
   certificateCacheEntries: () => 0,
@@ -86,6 +100,24 @@ export function createMetrics(gauges: Gauges): Metrics {
       registers,
     }),
     verdictCodes,
+  );
+  const reportedChildren = childrenOf(
+    new Counter({
+      name: 'dsmapper_report_only_total',
+      help: 'Requests served that the rule of their location would have refused, by verdict code',
+      labelNames: ['code'],
+      registers,
+    }),
+    reportableCodes,
+  );
+  const kdcEvents = childrenOf(
+    new Counter({
+      name: 'dsmapper_kdc_events_total',
+      help: 'Lookups that a KDC would have logged as event 39, 40 or 41',
+      labelNames: ['id'],
+      registers,
+    }),
+    ['39', '40', '41'],
   );
   const stageSeconds = new Histogram({
     name: 'dsmapper_stage_seconds',
@@ -140,6 +172,16 @@ export function createMetrics(gauges: Gauges): Metrics {
   gauge(registers, 'dsmapper_connections', 'Client connections open now', gauges.connections);
   gauge(registers, 'dsmapper_requests_in_flight', 'Requests without an answer yet', gauges.requestsInFlight);
   gauge(registers, 'dsmapper_log_lines_dropped', 'Request lines that never reached the log', gauges.logLinesDropped);
+  const syslogDropped = new Counter({
+    name: 'dsmapper_syslog_dropped_total',
+    help: 'Events that never reached the syslog server',
+    registers: [],
+    collect() {
+      this.reset();
+      this.inc(gauges.syslogDropped());
+    },
+  });
+  registry.registerMetric(syslogDropped);
   gauge(registers, 'dsmapper_setup_generation', 'Generation of the setup that new requests take', gauges.generation);
   gauge(registers, 'dsmapper_mapping_cache_entries', 'Entries of the mapping cache', gauges.mappingCacheEntries);
   gauge(
@@ -151,6 +193,8 @@ export function createMetrics(gauges: Gauges): Metrics {
   gauge(registers, 'dsmapper_upstream_busy', 'Upstream connections with a request on them', gauges.upstreamBusy);
   return {
     countVerdict: (code) => verdicts.get(code)?.inc(),
+    countReportOnly: (code) => reportedChildren.get(code)?.inc(),
+    countKdcEvent: (id) => kdcEvents.get(`${id}`)?.inc(),
     observeStage: (stage, milliseconds) => stageChildren.get(stage)?.observe(milliseconds / 1000),
     countSearch: () => searches.inc(),
     countMapping: (outcome) => mappings.get(outcome)?.inc(),

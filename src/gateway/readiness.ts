@@ -15,7 +15,7 @@ export function drainingOf({ settings: { labOnly } }: Setup): Readiness {
   return { ready: false, reasons: ['the gateway is ending: it only finishes what it has begun'], labOnly };
 }
 
-/** Not ready: a domain none of whose controllers answers, or NTAuth unread where mapping needs it. */
+/** Not ready: a domain none of whose controllers answers, NTAuth unread where mapping needs it, or a user or group whose SID is not known. */
 export async function readinessOf(setup: Setup): Promise<Readiness> {
   const { labOnly, mapping } = setup.settings;
   const weak = labOnly ? ['labOnly: this configuration may weaken decisions; it is not for production'] : [];
@@ -38,6 +38,7 @@ export async function readinessOf(setup: Setup): Promise<Readiness> {
       ? [`NTAuth of ${forests[index]?.name} is not known: ${ntAuth.reason}`]
       : [],
   );
-  const faults = [...silent, ...unread];
+  const unpinned = setup.principals.unpinned().map(({ sentence }) => sentence);
+  const faults = [...silent, ...unread, ...unpinned];
   return { ready: faults.length === 0, reasons: [...faults, ...weak], labOnly };
 }

@@ -69,7 +69,7 @@ async function round(
 }
 
 /** What was not found out, and may be in the next round. */
-const unknowns: ReadonlySet<VerdictCode> = new Set(['directoryUnavailable', 'revocationUnknown']);
+const unknowns: ReadonlySet<VerdictCode> = new Set(['directoryUnavailable', 'groupsUnknown', 'revocationUnknown']);
 
 /** What cannot be said now stays in the connection's memory, out of date, and is asked again in the next round. */
 async function faultOf(connection: Connection, setup: Setup): Promise<Verdict | null> {

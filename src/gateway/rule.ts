@@ -7,7 +7,9 @@ import { verdict } from '../base/verdict.ts';
 import type { BindingSettings } from '../tls/binding.ts';
 import type { Connection } from '../tls/connection.ts';
 import { requestTarget } from './authority.ts';
-import { canonicalPath } from './canonical-path.ts';
+import type { CanonicalPath } from './canonical-path.ts';
+import { canonicalPath, foldSegment } from './canonical-path.ts';
+import type { LocationSettings, SiteSettings } from './settings.ts';
 import type { Setup } from './setup.ts';
 import type { Rule } from './stages.ts';
 import { isVerdict } from './stages.ts';
@@ -49,7 +51,17 @@ export function ruleAt(binding: BindingSettings, host: string, target: string, s
   if (location.access.ssl && binding.certificate === null) {
     return verdict('sslRequired', `location ${location.path} is only served over TLS`);
   }
-  return { binding, site: site.settings, location, host, path };
+  const { settings } = site;
+  return { binding, site: settings, location, host, path, whoami: asksWhoami(path, location, settings) };
+}
+
+/** Whether a path is the page below its location that tells clients who they are; then the gateway answers, not the upstream. */
+function asksWhoami(path: CanonicalPath, location: LocationSettings, { pathCase }: SiteSettings): boolean {
+  if (!location.whoami) return false;
+  const fold = pathCase === 'ignore' ? foldSegment : (segment: string) => segment;
+  const above = location.path.split('/').filter((segment) => segment !== '').length;
+  const tail = path.segments.slice(above);
+  return tail.length === 2 && fold(tail[0] ?? '') === '.dsmapper' && fold(tail[1] ?? '') === 'whoami';
 }
 
 /**

@@ -2,12 +2,13 @@
  * Everything a request needs, built from settings, immutable, with a generation number. A request keeps the setup it
  * began with to its end.
  */
+import { setAlarm } from '../base/alarm.ts';
 import type { Clock } from '../base/clock.ts';
 import { createDirectory } from '../directory/forests.ts';
 import type { Directory } from '../directory/directory.ts';
 import { createSanitizer, type Sanitizer } from '../forward/sanitize.ts';
 import { createUpstream, type Upstream } from '../forward/upstream.ts';
-import type { Mapper } from '../mapping/mapper-contract.ts';
+import type { KdcEvent, Mapper } from '../mapping/mapper-contract.ts';
 import { createMapper } from '../mapping/mapper.ts';
 import type { ChainJudge } from './chain-judge.ts';
 import { createChainJudge } from './chain-judge.ts';
@@ -15,6 +16,8 @@ import type { Judge } from './judge.ts';
 import { createJudge } from './judge.ts';
 import type { Metrics } from './metrics.ts';
 import type { BindingSettings } from '../tls/binding.ts';
+import type { PinnedPrincipals } from './pinned-principals.ts';
+import { createPinnedPrincipals } from './pinned-principals.ts';
 import type { RevocationSetup } from './revocation-setup.ts';
 import { createRevocationSetup } from './revocation-setup.ts';
 import type { BindingTrust, LocationSettings, Settings } from './settings.ts';
@@ -33,6 +36,8 @@ export interface Setup {
   /** Null when no location maps. */
   readonly mapper: Mapper | null;
   readonly directory: Directory | null;
+  /** Whom locations name. */
+  readonly principals: PinnedPrincipals;
   readonly sanitizer: Sanitizer;
   upstreamOf(location: LocationSettings): Upstream;
   upstreams(): Iterable<Upstream>;
@@ -47,18 +52,29 @@ export interface SetupFacilities {
   readonly readOnly?: boolean;
   /** Takes what the log should tell beside requests. */
   readonly report?: (record: Readonly<Record<string, unknown>>) => void;
+  /** Told what a KDC would have logged about a logon. */
+  readonly onKdcEvent?: (event: KdcEvent) => void;
   /** Stands in for the real directory in tests. */
   readonly directory?: Directory;
 }
 
 export function createSetup(settings: Settings, generation: number, facilities: SetupFacilities): Setup {
-  const { clock, random, metrics, readOnly = false, report = () => {} } = facilities;
+  const { clock, random, metrics, readOnly = false, report = () => {}, onKdcEvent } = facilities;
   const forest =
     settings.directory === null || facilities.directory !== undefined
       ? null
       : createDirectory(settings.directory, { clock, random, onSearch: () => metrics.countSearch() });
   const directory = facilities.directory ?? forest;
-  const mapper = directory === null ? null : createMapper({ directory, settings: settings.mapping, clock });
+  const mapper =
+    directory === null
+      ? null
+      : createMapper({ directory, settings: settings.mapping, clock, ...(onKdcEvent && { onEvent: onKdcEvent }) });
+  const principals = createPinnedPrincipals(settings.sites, {
+    forests: directory?.forests ?? [],
+    clock,
+    random,
+    setAlarm,
+  });
   const chains = createChainJudge(settings.limits.maximumCertificates);
   const revocation = createRevocationSetup(settings, { clock, random, metrics, directory: forest, readOnly, report });
   const upstreams = new Map<string, Upstream>();
@@ -81,6 +97,7 @@ export function createSetup(settings: Settings, generation: number, facilities: 
     judge: createJudge(chains, revocation.engine, revocation.issuers, clock),
     mapper,
     directory,
+    principals,
     sanitizer: createSanitizer({ names: settings.identityHeaders }),
     upstreamOf(location) {
       const upstream = byLocation.get(location);
@@ -89,6 +106,7 @@ export function createSetup(settings: Settings, generation: number, facilities: 
     },
     upstreams: () => upstreams.values(),
     async close() {
+      principals.close();
       await Promise.all([...upstreams.values()].map((upstream) => upstream.close()));
       await revocation.close();
       await directory?.close();

@@ -20,6 +20,8 @@ export interface Rule {
   readonly location: LocationSettings;
   readonly host: string;
   readonly path: CanonicalPath;
+  /** Whether the gateway itself answers, by telling who the client is. */
+  readonly whoami: boolean;
 }
 
 /** What the client showed, as far as the location looks at it. */
@@ -47,6 +49,10 @@ export interface Mapped {
 
 export interface Authorised {
   readonly mapped: Mapped;
+  /** What the location's rule would have refused, had it not been told to report only; null: nothing. */
+  readonly wouldRefuse: Verdict | null;
+  /** From here on the rule must be asked again. */
+  readonly until: Instant;
 }
 
 export interface Outgoing {

@@ -2,6 +2,7 @@
  * The pages that answer a refusal, in IIS' two kinds (httpErrors@errorMode DetailedLocalOnly): strangers get a static page that
  * does not tell one sub-status from another; local callers get the detail. Every page carries the request id.
  */
+import { htmlPage, type PageRows } from './html-page.ts';
 import type { Answer } from './verdict-table.ts';
 import { statusText } from './verdict-table.ts';
 
@@ -18,7 +19,7 @@ export interface ErrorPage {
 }
 
 export function errorPage(answer: Answer, facts: ErrorPageFacts): ErrorPage {
-  return facts.json ? jsonPage(answer, facts) : htmlPage(answer, facts);
+  return facts.json ? jsonPage(answer, facts) : refusalPage(answer, facts);
 }
 
 /** Whether an Accept header prefers JSON to HTML; a plain list is enough, weights are compared as they stand. */
@@ -46,43 +47,25 @@ function jsonPage(answer: Answer, { detail, requestId }: ErrorPageFacts): ErrorP
   return { contentType: 'application/json; charset=utf-8', body: `${JSON.stringify(body)}\n` };
 }
 
-function htmlPage(answer: Answer, { detail, requestId }: ErrorPageFacts): ErrorPage {
-  const heading =
-    detail === null
-      ? `${answer.status} - ${titleOf(answer.status)}`
-      : `HTTP Error ${statusText(answer)} - ${titleOf(answer.status)}`;
-  const sentence = detail === null ? staticSentence(answer.status) : answer.text;
-  const rows = detail === null ? '' : detailTable(answer, detail);
-  const body = `<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<title>${escapeHtml(heading)}</title>
-<style>
-body { font: 16px/1.5 system-ui, sans-serif; margin: 3rem auto; max-width: 46rem; padding: 0 1rem; color-scheme: light dark }
-h1 { font-size: 1.4rem; border-bottom: 2px solid; padding-bottom: .4rem }
-th { text-align: left; padding-right: 1.5rem; vertical-align: top; font-weight: 600 }
-footer { margin-top: 2rem; font-size: .85rem; opacity: .75 }
-</style>
-</head>
-<body>
-<h1>${escapeHtml(heading)}</h1>
-<p>${escapeHtml(sentence)}</p>
-${rows}<footer>Request ${escapeHtml(requestId)}</footer>
-</body>
-</html>
-`;
+function refusalPage(answer: Answer, { detail, requestId }: ErrorPageFacts): ErrorPage {
+  const body = htmlPage({
+    heading:
+      detail === null
+        ? `${answer.status} - ${titleOf(answer.status)}`
+        : `HTTP Error ${statusText(answer)} - ${titleOf(answer.status)}`,
+    sentence: detail === null ? staticSentence(answer.status) : answer.text,
+    rows: detail === null ? [] : detailRows(answer, detail),
+    requestId,
+  });
   return { contentType: 'text/html; charset=utf-8', body };
 }
 
-function detailTable(answer: Answer, detail: { readonly code: string; readonly text: string }): string {
-  const rows = [
+function detailRows(answer: Answer, detail: { readonly code: string; readonly text: string }): PageRows {
+  return [
     ['Code', detail.code],
     ['Detail', detail.text],
     ['Error code', `0x${answer.win32.toString(16).padStart(8, '0')}`],
-  ] as const;
-  const lines = rows.map(([name, value]) => `<tr><th scope="row">${name}</th><td>${escapeHtml(value)}</td></tr>`);
-  return `<table>\n${lines.join('\n')}\n</table>\n`;
+  ];
 }
 
 const titles: Readonly<Record<number, string>> = {
@@ -111,16 +94,4 @@ function staticSentence(status: number): string {
   if (status >= 500)
     return 'The page cannot be shown at the moment. Try again; if it stays so, tell the administrator the request number below.';
   return 'The request cannot be served as it was sent.';
-}
-
-/** Also safe inside attributes. */
-export function escapeHtml(text: string): string {
-  const entities: Readonly<Record<string, string>> = {
-    '&': '&amp;',
-    '<': '&lt;',
-    '>': '&gt;',
-    '"': '&quot;',
-    "'": '&#39;',
-  };
-  return text.replaceAll(/[&<>"']/g, (character) => entities[character] ?? character);
 }

@@ -1,0 +1,72 @@
+/**
+ * Writes an answer that the gateway gives itself, a refusal or a page about the client: once, complete, in HTTP/1 and HTTP/2, with
+ * bounded patience for a client that is still sending, so that it reads the answer instead of a reset.
+ */
+import type { ServerResponse } from 'node:http';
+import type { Http2ServerResponse } from 'node:http2';
+import { noError } from '../forward/client-answer.ts';
+import { linger } from '../forward/linger.ts';
+import type { Exchange } from './exchange.ts';
+import type { Setup } from './setup.ts';
+
+export interface OwnAnswer {
+  readonly status: number;
+  /** `403.7`, for the verdict header. */
+  readonly statusText: string;
+  readonly contentType: string;
+  readonly body: string;
+  /** Flat list of name and value, beside those that every answer of ours has. */
+  readonly headers: readonly string[];
+  /** Whether HTTP/1 clients are to come again on another connection. */
+  readonly endsConnection: boolean;
+}
+
+export function writeOwnAnswer(exchange: Exchange, answer: OwnAnswer, setup: Setup): void {
+  const { request } = exchange;
+  const response = exchange.response as ServerResponse; // the calls below are the same in HTTP/2
+  if (response.headersSent || response.destroyed) {
+    response.destroy();
+    return;
+  }
+  const body = Buffer.from(answer.body, 'utf8');
+  const unread = !request.complete;
+  exchange.status = answer.status;
+  response.statusCode = answer.status;
+  const headers = [
+    'Content-Type',
+    answer.contentType,
+    'Content-Length',
+    String(body.length),
+    'Cache-Control',
+    'no-store',
+    'X-Content-Type-Options',
+    'nosniff',
+    'Content-Security-Policy',
+    "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    ...exchange.answerHeaders(setup, answer.statusText),
+    ...answer.headers,
+    ...(request.httpVersionMajor === 1 && (unread || answer.endsConnection) ? ['Connection', 'close'] : []),
+  ];
+  for (let index = 0; index < headers.length; index += 2)
+    response.setHeader(headers[index] ?? '', headers[index + 1] ?? '');
+  if (request.method === 'HEAD') response.writeHead(answer.status);
+  else response.write(body);
+  if ('stream' in exchange.response) {
+    endStream(exchange.response);
+    return;
+  }
+  // The answer is complete on the wire either way; ending it later only keeps the connection open for what still comes.
+  if (unread) linger(request, setup.settings.limits, () => response.end());
+  else response.end();
+}
+
+/** RFC 9113 section 8.1: the answer is complete, the rest of the body is not wanted. A stream ends without harm to its answer. */
+function endStream(response: Http2ServerResponse): void {
+  response.end();
+  if (!response.stream.endAfterHeaders) response.stream.close(noError);
+}
+
+/** Who may read the facts of a case. */
+export function isLoopback(address: string): boolean {
+  return address.startsWith('127.') || address === '::1' || address.startsWith('::ffff:127.');
+}

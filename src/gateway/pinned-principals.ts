@@ -1,0 +1,234 @@
+/**
+ * The users and groups that locations name, as SIDs. A name is looked up when a setup starts and keeps its SID as long as the setup
+ * lives: a group that is renamed stays the one that was meant, one that takes its name later is another. A name belongs to the forest that
+ * has its domain. What does not exist stops the start; what cannot be asked about is asked again until there is an answer.
+ */
+import type { Millis, Sid } from '../base/brand.ts';
+import type { SetAlarm } from '../base/alarm.ts';
+import type { Clock } from '../base/clock.ts';
+import { Failure } from '../base/failure.ts';
+import type { Forest, Principal, PrincipalName, PrincipalReader } from '../directory/directory.ts';
+import type { LocationSettings, SiteSettings } from './settings.ts';
+
+/** Whom a location names. What is pending becomes a user or a group when the directory has answered. */
+export interface PinnedRule {
+  /** Names by SID. */
+  readonly users: ReadonlyMap<Sid, string>;
+  readonly groups: ReadonlyMap<Sid, string>;
+  /** One sentence for each name without a SID, by that name. */
+  readonly pending: ReadonlyMap<string, string>;
+}
+
+export interface PinnedPrincipals {
+  /** Null where the location names nobody. @throws TypeError for a location of another setup */
+  of(location: LocationSettings): PinnedRule | null;
+  /**
+   * Resolves when every name has its SID, and when `timeout` has passed; the rest is looked for in the background.
+   * @throws Failure `principal` for the first name that does not exist, or is another kind of object
+   */
+  start(timeout: Millis): Promise<void>;
+  /** Names without a SID. `wrong`: the directory has answered, and there is no such user or group. */
+  unpinned(): readonly { readonly sentence: string; readonly wrong: boolean }[];
+  close(): void;
+}
+
+export type NamingForest = Pick<Forest, 'name' | 'domains'> & Pick<PrincipalReader, 'principal'>;
+
+export interface PinningMeans {
+  /** Empty where no directory is configured. */
+  readonly forests: readonly NamingForest[];
+  readonly clock: Pick<Clock, 'monotonic'>;
+  readonly random: () => number;
+  readonly setAlarm: SetAlarm;
+  /** Told of all group SIDs known so far whenever one has been added. */
+  readonly onGroups?: (groups: readonly Sid[]) => void;
+}
+
+/** Milliseconds: the bound on one question, the first pause between two rounds, and the longest. */
+const patience = { question: 5000, first: 250, longest: 30_000 };
+
+interface Wanted {
+  readonly role: 'group' | 'user';
+  readonly name: PrincipalName;
+  /** Where it is named first, for messages. */
+  readonly place: string;
+  /** The rules that name it. */
+  readonly rules: LiveRule[];
+  state: { readonly kind: 'pinned' } | { readonly kind: 'pending' | 'wrong'; readonly reason: string };
+}
+
+interface LiveRule {
+  readonly users: Map<Sid, string>;
+  readonly groups: Map<Sid, string>;
+  readonly pending: Map<string, string>;
+}
+
+export function createPinnedPrincipals(sites: readonly SiteSettings[], means: PinningMeans): PinnedPrincipals {
+  const { clock, random, setAlarm } = means;
+  const rules = new Map<LocationSettings, LiveRule | null>();
+  const wanted = collect(sites, rules);
+  const groups = new Set<Sid>();
+  let callOff = () => {};
+  const life = { closed: false };
+
+  const open = () => [...wanted.values()].filter(({ state }) => state.kind !== 'pinned');
+
+  /** Asks for every name that has no SID yet. */
+  async function round(deadline: Millis): Promise<void> {
+    await Promise.all(open().map(async (one) => settle(one, await answerFor(one, means.forests, deadline))));
+  }
+
+  function settle(
+    one: Wanted,
+    answer: Principal | { readonly kind: 'pending' | 'wrong'; readonly reason: string },
+  ): void {
+    if (life.closed) return;
+    const text = textOf(one.name);
+    if ('sid' in answer) {
+      one.state = { kind: 'pinned' };
+      for (const rule of one.rules) {
+        rule.pending.delete(`${one.role} ${text}`);
+        (one.role === 'group' ? rule.groups : rule.users).set(answer.sid, answer.name);
+      }
+      if (one.role === 'group') means.onGroups?.([...groups.add(answer.sid)]);
+      return;
+    }
+    one.state = answer;
+    for (const rule of one.rules) rule.pending.set(`${one.role} ${text}`, `${one.role} ${text} ${answer.reason}`);
+  }
+
+  /** Keeps the process alive, as the start of a command must. */
+  function pauseFor(milliseconds: number): Promise<void> {
+    return new Promise((go) => {
+      const timer = setTimeout(go, milliseconds);
+      callOff = () => {
+        clearTimeout(timer);
+        go();
+      };
+    });
+  }
+
+  function later(pause: number): void {
+    if (life.closed || open().length === 0) return;
+    const next = () => void round(patience.question as Millis).then(() => later(Math.min(pause * 2, patience.longest)));
+    callOff = setAlarm(next, (pause * (0.75 + random() / 2)) as Millis);
+  }
+
+  return {
+    of(location) {
+      const rule = rules.get(location);
+      if (rule === undefined) throw new TypeError(`location ${location.path} belongs to another setup`);
+      return rule;
+    },
+    async start(timeout) {
+      const deadline = clock.monotonic() + timeout;
+      for (let pause = patience.first; !life.closed && open().length > 0; pause *= 2) {
+        const remaining = deadline - clock.monotonic();
+        if (remaining <= 0) break;
+        await round(Math.min(remaining, patience.question) as Millis);
+        const wrong = open().find(({ state }) => state.kind === 'wrong');
+        if (wrong !== undefined) throw missing(wrong);
+        const left = Math.min(pause, deadline - clock.monotonic());
+        if (open().length > 0 && left > 0) await pauseFor(left);
+      }
+      later(patience.first);
+    },
+    unpinned: () => open().map((one) => ({ sentence: sentenceOf(one), wrong: one.state.kind === 'wrong' })),
+    close() {
+      life.closed = true;
+      callOff();
+    },
+  };
+}
+
+/** Each name once, however many locations have it; fills in the rules of all locations. */
+function collect(
+  sites: readonly SiteSettings[],
+  rules: Map<LocationSettings, LiveRule | null>,
+): ReadonlyMap<string, Wanted> {
+  const wanted = new Map<string, Wanted>();
+  for (const site of sites) {
+    for (const location of site.locations) {
+      const { groups, users } = location.authorize;
+      const rule: LiveRule = { users: new Map(), groups: new Map(), pending: new Map() };
+      rules.set(location, groups.length + users.length === 0 ? null : rule);
+      const named = [
+        ...groups.map((name) => ({ role: 'group' as const, name })),
+        ...users.map((name) => ({ role: 'user' as const, name })),
+      ];
+      for (const { role, name } of named) {
+        const key = `${role} ${textOf(name)}`;
+        const place = `site ${site.name}, location ${location.path}`;
+        const one = wanted.get(key) ?? { role, name, place, rules: [], state: unasked };
+        wanted.set(key, one);
+        one.rules.push(rule);
+        rule.pending.set(key, `${key} ${unasked.reason}`);
+      }
+    }
+  }
+  return wanted;
+}
+
+const unasked = { kind: 'pending', reason: 'has not been looked up yet' } as const;
+
+type Found = Principal | { readonly kind: 'pending' | 'wrong'; readonly reason: string };
+
+async function answerFor({ role, name }: Wanted, forests: readonly NamingForest[], deadline: Millis): Promise<Found> {
+  const places = name.kind === 'sid' ? forests : await forestsWith(name.domain, forests);
+  if ('reason' in places) return places;
+  const answers = await Promise.all(places.map((forest) => forest.principal(name, deadline)));
+  const found = answers.flatMap((answer) => (answer.kind === 'found' ? answer.principal : []));
+  const [principal, ...others] = [...new Map(found.map((one) => [one.sid, one])).values()];
+  const silent = answers.flatMap((answer) => (answer.kind === 'unknown' ? answer.reason : []));
+  if (principal === undefined)
+    return silent.length > 0
+      ? { kind: 'pending', reason: `cannot be looked up: ${silent.join('; ')}` }
+      : {
+          kind: 'wrong',
+          reason: `does not exist: ${answers.map((answer) => ('reason' in answer ? answer.reason : '')).join('; ')}`,
+        };
+  if (others.length > 0) return { kind: 'wrong', reason: `stands for ${principal.sid} and ${others[0]?.sid}` };
+  const fits =
+    role === 'group' ? principal.kind === 'group' : principal.kind === 'user' || principal.kind === 'computer';
+  return fits ? principal : { kind: 'wrong', reason: `is not a ${role}: ${principal.dn} is of kind ${principal.kind}` };
+}
+
+async function forestsWith(
+  domain: string,
+  forests: readonly NamingForest[],
+): Promise<readonly NamingForest[] | Exclude<Found, Principal>> {
+  const known = await Promise.all(forests.map(async (forest) => ({ forest, domains: await forest.domains() })));
+  const having = known.flatMap(({ forest, domains }) =>
+    domains.kind === 'read' &&
+    domains.domains.some((one) => one.dnsName === domain || one.netbiosName.toLowerCase() === domain)
+      ? forest
+      : [],
+  );
+  if (having.length > 1)
+    return {
+      kind: 'wrong',
+      reason: `is ambiguous: ${having.map(({ name }) => name).join(' and ')} both have a domain ${domain}`,
+    };
+  if (having.length === 1) return having;
+  const silent = known.flatMap(({ forest, domains }) =>
+    domains.kind === 'unknown' ? `${forest.name}: ${domains.reason}` : [],
+  );
+  return silent.length > 0
+    ? { kind: 'pending', reason: `cannot be looked up: ${silent.join('; ')}` }
+    : { kind: 'wrong', reason: `does not exist: no configured forest has a domain ${domain}` };
+}
+
+function textOf(name: PrincipalName): string {
+  return name.kind === 'sid' ? name.sid : `${name.domain}\\${name.name}`;
+}
+
+function sentenceOf({ place, role, name, state }: Wanted): string {
+  return `${place}: ${role} ${textOf(name)} ${'reason' in state ? state.reason : 'has its SID'}`;
+}
+
+function missing(one: Wanted): Failure {
+  return new Failure(sentenceOf(one), {
+    code: 'principal',
+    hint: 'correct the name under authorize, or make the user or group; write LAB\\Payroll, payroll@lab.example.test or a SID',
+  });
+}
