@@ -24,6 +24,7 @@ h2 { font-size: 1.15rem; margin: 2rem 0 .5rem; }
   overflow-wrap: anywhere; }
 table { border-collapse: collapse; width: 100%; }
 table.small { width: auto; max-width: 100%; }
+table.small td, table.small th { overflow-wrap: anywhere; }
 th, td { text-align: left; vertical-align: top; padding: .45rem .75rem; border-bottom: 1px solid var(--line); }
 thead th { background: var(--panel); border-bottom: 2px solid var(--line); white-space: nowrap; }
 tbody th { font-weight: normal; }
@@ -32,9 +33,10 @@ tbody th { font-weight: normal; }
 #list { min-width: 60rem; table-layout: fixed; }
 #list th:nth-child(1) { width: 6.5rem; } #list th:nth-child(2) { width: 13rem; } #list th:nth-child(3) { width: 17rem; }
 #list td { overflow-wrap: anywhere; }
-code { font: .85em/1.5 ui-monospace, "Cascadia Mono", "Liberation Mono", monospace; }
+code { font: .875rem/1.5 ui-monospace, "Cascadia Mono", "Liberation Mono", monospace; }
 .value { display: block; unicode-bidi: isolate; white-space: pre-wrap; overflow-wrap: anywhere; }
-.right { color: var(--right); margin: .4rem 0 0; font-size: .875rem; }
+.right { color: var(--right); margin: .4rem 0 0; font-size: .875rem; font-weight: 600; }
+.right code { font-weight: 400; }
 .mark { font-weight: 600; }
 form { display: flex; flex-wrap: wrap; gap: 1rem; align-items: center; margin: 0 0 .75rem; }
 form[hidden] { display: none; }

@@ -134,15 +134,20 @@ function findingRow({
   corrected,
 }: AuditFinding): string {
   const who = [
-    account === null ? '' : `<b>${safe(account.name)}</b><br><span class="dn">${safe(account.dn)}</span>`,
+    account === null ? '' : `<b>${safe(account.name)}</b><br><span class="dn">${breakable(account.dn)}</span>`,
     account === null || others.length === 0 ? '' : `<br>also ${safe(others.join(', '))}`,
     certificate === null ? '' : `${account === null ? '' : '<br>'}<span class="dn">${safe(certificate)}</span>`,
   ].join('');
   const stored = value === null ? '' : `<code class="value" dir="ltr">${safe(value)}</code>`;
   const right =
     corrected === null ? '' : `<p class="right">should be <code class="value" dir="ltr">${safe(corrected)}</code></p>`;
-  const kind = problem === null ? '' : `<br><span class="dn">${safe(problem)}</span>`;
-  return `<tr data-code="${code}"><td>${mark(severity)}</td><td><code>${code}</code>${kind}</td><td>${who}</td><td>${safe(text)}</td><td>${stored}${right}</td></tr>\n`;
+  const kind = problem === null || problem === code ? '' : `<br><span class="dn">${safe(problem)}</span>`;
+  return `<tr data-code="${code}"><td>${mark(severity)}</td><td><code>${code}</code>${kind}</td><th scope="row">${who}</th><td>${safe(text)}</td><td>${stored}${right}</td></tr>\n`;
+}
+
+/** Lines may end behind the commas of a name. */
+function breakable(text: string): string {
+  return safe(text).replaceAll(',', ',<wbr>');
 }
 
 function mark(severity: AuditFinding['severity']): string {

@@ -6,6 +6,8 @@ import { auditCodes, orderOfCodes, type AuditFinding, type AuditReport } from '.
 import { printable, table, terminal, type Style } from './terminal.ts';
 
 const width = 80;
+/** Findings of one code: nobody scrolls back through more. */
+const maximumShown = 20;
 
 export function* auditLines(report: AuditReport): Iterable<string> {
   const { paint } = terminal;
@@ -29,9 +31,10 @@ export function* auditLines(report: AuditReport): Iterable<string> {
     const { severity, title } = auditCodes[code];
     yield '';
     for (const line of wrapped(`${code}: ${title}`, '', '  ')) yield paint(styles[severity], line);
-    for (const finding of report.findings) if (finding.code === code) yield* findingLines(finding);
-    const left = report.leftOut[code];
-    if (left !== undefined) yield* wrapped(`and ${left} more that are not shown; --csv FILE has them all`, '  ', '  ');
+    const shown = report.findings.filter((finding) => finding.code === code).slice(0, maximumShown);
+    for (const finding of shown) yield* findingLines(finding);
+    const left = (report.counts[code] ?? 0) - shown.length;
+    if (left > 0) yield* wrapped(`and ${left} more that are not shown; --csv FILE has them all`, '  ', '  ');
   }
   yield '';
   yield paint('bold', 'Nobody looked at');
@@ -45,8 +48,8 @@ function* findingLines({ account, certificate, others, value, text, corrected }:
   yield* wrapped(`${who}: ${text}`, '  ', '    ');
   const shared = account === null ? [] : others;
   if (shared.length > 0) yield* wrapped(`also ${shared.join(', ')}`, '    ', '      ');
-  if (value !== null) yield* wrapped(shortened(value), '    ', '      ');
-  if (corrected !== null) yield* wrapped(shortened(corrected), '    -> ', '       ');
+  if (value !== null) yield* broken(shortened(value), '    ', '      ');
+  if (corrected !== null) yield* broken(shortened(corrected), '    -> ', '       ');
 }
 
 /** Some write whole certificates where a name belongs. */
@@ -56,16 +59,32 @@ function shortened(value: string): string {
   return value.length <= longestValue ? value : `${value.slice(0, longestValue)}... (${value.length} characters)`;
 }
 
-/** At blanks where there are some, else anywhere. */
-export function* wrapped(text: string, first: string, further: string): Iterable<string> {
+/** Lines end at blanks where there are some. */
+function* wrapped(text: string, first: string, further: string): Iterable<string> {
+  yield* lines(text, first, further, (left, end) => {
+    const blank = left.lastIndexOf(' ', end);
+    return blank > end / 2 ? [blank, blank + 1] : [end, end];
+  });
+}
+
+/** Every blank of a value counts: none is lost at the end of a line. */
+function* broken(value: string, first: string, further: string): Iterable<string> {
+  yield* lines(value, first, further, (_, end) => [end, end]);
+}
+
+/** @param cut where a line ends of which so much fits, and where the next begins */
+function* lines(
+  text: string,
+  first: string,
+  further: string,
+  cut: (left: string, end: number) => readonly [end: number, next: number],
+): Iterable<string> {
   let left = printable(text);
   let indent = first;
   while (columnsOf(left) > width - indent.length) {
-    const end = endWithin(left, width - indent.length);
-    const blank = left.lastIndexOf(' ', end);
-    const cut = blank > end / 2 ? blank : end;
-    yield `${indent}${left.slice(0, cut)}`;
-    left = left.slice(left[cut] === ' ' ? cut + 1 : cut);
+    const [end, next] = cut(left, endWithin(left, width - indent.length));
+    yield `${indent}${left.slice(0, end)}`;
+    left = left.slice(next);
     indent = further;
   }
   yield `${indent}${left}`;
