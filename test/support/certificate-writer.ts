@@ -36,6 +36,8 @@ export interface WrittenCertificate {
   readonly uris?: readonly string[];
   /** Text of Microsoft's security extension. */
   readonly sid?: string;
+  /** With basicConstraints and keyUsage of a CA. */
+  readonly ca?: boolean;
   /** Names the keys, so that two issuers of one name can differ. */
   readonly keyLabel?: string;
 }
@@ -128,6 +130,12 @@ function extensionsOf(what: WrittenCertificate): readonly Buffer[] {
       : [extension('2.5.29.14', tlv(4, Buffer.from(what.subjectKeyIdentifier, 'hex')))]),
     // critical where the subject is empty, RFC 5280 section 4.2.1.6
     ...(names.length === 0 ? [] : [extension('2.5.29.17', sequence(...names), what.subject.length === 0)]),
+    ...(what.ca === true
+      ? [
+          extension('2.5.29.19', sequence(Buffer.from('0101ff', 'hex')), true),
+          extension('2.5.29.15', Buffer.from('03020106', 'hex'), true),
+        ]
+      : []),
     extension('2.5.29.37', sequence(oid('1.3.6.1.5.5.7.3.2'))),
     ...(what.sid === undefined
       ? []
