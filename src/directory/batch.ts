@@ -5,21 +5,15 @@
  */
 import type { SearchRecord } from './directory.ts';
 import { textOf, type DirectoryEntry } from './entry.ts';
-import {
-  findTogether,
-  maximumValues,
-  type Equality,
-  type Findings,
-  type Found,
-  type SearchPlace,
-  type Together,
-} from './search.ts';
+import { findTogether, type Equality, type Findings, type Found, type SearchPlace, type Together } from './search.ts';
 
 export interface BatchSettings {
   /** Searches under way beyond which lookups wait and gather. */
   readonly window: number;
   /** Lookups that wait beyond which a new one is answered `unknown` at once. */
   readonly maximumQueue: number;
+  /** Values of one search, at most; 1: lookups do not travel together. */
+  readonly maximumValues: number;
   readonly monotonic: () => number;
 }
 
@@ -52,7 +46,7 @@ export function createBatcher(place: SearchPlace, settings: BatchSettings): Batc
     // After the callbacks of this turn of the event loop: what arrived in it goes together.
     setImmediate(() => {
       scheduled = false;
-      while (waiting.size > 0 && underWay < settings.window) void travel(takeBatch(waiting));
+      while (waiting.size > 0 && underWay < settings.window) void travel(takeBatch(waiting, settings.maximumValues));
     });
   }
 
@@ -70,7 +64,8 @@ export function createBatcher(place: SearchPlace, settings: BatchSettings): Batc
 
   return {
     lookup(values, deadline, records) {
-      if (values.length > maximumValues) return inParts(this, values, deadline, records);
+      if (values.length > settings.maximumValues)
+        return inParts(this, settings.maximumValues, values, deadline, records);
       const { promise, resolve } = Promise.withResolvers<Findings>();
       if (waiting.size >= settings.maximumQueue) {
         const reason = `${place.group.name} has ${settings.maximumQueue} lookups waiting already`;
@@ -102,20 +97,21 @@ export function createBatcher(place: SearchPlace, settings: BatchSettings): Batc
 
 async function inParts(
   batcher: Batcher,
+  size: number,
   values: readonly Equality[],
   deadline: number,
   records: SearchRecord[],
 ): Promise<Findings> {
   const parts: Promise<Findings>[] = [];
-  for (let start = 0; start < values.length; start += maximumValues)
-    parts.push(batcher.lookup(values.slice(start, start + maximumValues), deadline, records));
+  for (let start = 0; start < values.length; start += size)
+    parts.push(batcher.lookup(values.slice(start, start + size), deadline, records));
   return joined(await Promise.all(parts));
 }
 
 /** The oldest lookups that fit into one filter, at least one. */
-function takeBatch(waiting: Set<Lookup>): Lookup[] {
+function takeBatch(waiting: Set<Lookup>, size: number): Lookup[] {
   const batch: Lookup[] = [];
-  let room = maximumValues;
+  let room = size;
   for (const lookup of waiting) {
     if (lookup.values.length > room) break;
     room -= lookup.values.length;

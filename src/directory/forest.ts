@@ -7,8 +7,17 @@ import { Failure, reasonOf } from '../base/failure.ts';
 import { faultOfCredentials } from './authentication.ts';
 import { createBindGates, type BindGates } from './bind-gates.ts';
 import type { DirectorySearch } from './connection.ts';
+import { startChangePoll } from './change-poll.ts';
 import { pipelined } from './controller.ts';
-import type { ControllerHealth, DomainNames, Forest, ForestSettings, Located, SearchRecord } from './directory.ts';
+import type {
+  ControllerHealth,
+  DirectoryChange,
+  DomainNames,
+  Forest,
+  ForestSettings,
+  Located,
+  SearchRecord,
+} from './directory.ts';
 import { dnOfDomain, domainOfDn } from './dn.ts';
 import { questionsForCatalog, questionsForDomain } from './discovery.ts';
 import { createDomain } from './domain.ts';
@@ -24,6 +33,7 @@ import { createPrincipalReader } from './principals.ts';
 import { createAccountReader } from './read-again.ts';
 import { wrongCatalog, wrongDomain } from './root-dse.ts';
 import type { GroupAnswer, ServerGroup } from './server-group.ts';
+import { maximumValues } from './search.ts';
 
 export type { DirectoryFacilities };
 
@@ -63,16 +73,22 @@ export function createForest(
     }),
   );
   const groups = inDomains.map(({ group }) => group);
+  const listeners: ((changes: readonly DirectoryChange[]) => void)[] = [];
+  const tell = (changes: readonly DirectoryChange[]): void => {
+    if (changes.length > 0) for (const listener of listeners) listener(changes);
+  };
   const facts: ForestFacts = createForestFacts({
     groups,
     refresh: settings.refresh,
     timeout: (settings.connectTimeout + 2 * settings.searchTimeout) as Millis,
     clock,
     random: facilities.random,
+    changed: (what) => tell([{ kind: 'forest', what }]),
   });
   const batches = {
     window: connectionsOf(settings) * pipelined,
     maximumQueue: settings.maximumQueue,
+    maximumValues: settings.batching ? maximumValues : 1,
     monotonic,
   };
   const domains = new Map(
@@ -92,6 +108,19 @@ export function createForest(
     netbiosName: (name, at) => facts.netbiosName(name, at),
     monotonic,
   });
+  const polls = inDomains.map(({ group, place }) =>
+    startChangePoll({
+      domain: group.name,
+      group,
+      servers: () => place.servers,
+      interval: settings.pollInterval,
+      timeout: settings.searchTimeout,
+      clock,
+      onSearch: facilities.onSearch ?? (() => {}),
+      factsChanged: () => facts.renew(),
+      tell,
+    }),
+  );
   // A global catalog holds no CRLs: they are not in its partial attribute set.
   const reader = createObjectReader(
     inDomains.map(({ place }) => place),
@@ -127,6 +156,7 @@ export function createForest(
         return { kind: 'unknown', reason: `${account.dn} is in a domain that is not configured` };
       return await readGroups(account, domain.group, monotonic() + deadline, clock);
     },
+    onChanges: (listener) => void listeners.push(listener),
     async ask(place, request, patience) {
       const group = everyGroup.find(({ name }) => name === place);
       if (group === undefined) return { kind: 'unanswered', reason: `${place} is not configured` };
@@ -143,6 +173,7 @@ export function createForest(
     },
     async close() {
       reader.close();
+      await Promise.all(polls.map((poll) => poll.close()));
       if (shared === undefined) gates.close();
       servers.close();
       await Promise.all([...everyGroup.map((group) => group.close()), facts.close()]);
