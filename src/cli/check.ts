@@ -64,6 +64,7 @@ async function contactAll(settings: Settings): Promise<readonly Contact[]> {
   try {
     return [
       ...(await contactDirectory(setup)),
+      ...(await contactPrincipals(setup)),
       ...(await contactSources(setup.revocation)),
       ...(await contactFolder(settings.revocation.cacheDirectory)),
       ...(await contactUpstreams(setup)),
@@ -107,6 +108,19 @@ async function contactForest(forest: Forest, settings: Settings): Promise<readon
         : issuers,
     },
   ];
+}
+
+/** Users and groups that locations name. */
+async function contactPrincipals({ principals, settings }: Setup): Promise<readonly Contact[]> {
+  const named = settings.sites
+    .flatMap(({ locations }) => locations)
+    .some(({ authorize }) => authorize.groups.length + authorize.users.length > 0);
+  if (!named) return [];
+  await principals.settle(settings.mapping.deadline);
+  const what = 'users and groups of locations';
+  const unpinned = principals.unpinned();
+  if (unpinned.length === 0) return [{ what, answers: true, finding: false, detail: 'all have their SIDs' }];
+  return unpinned.map(({ sentence, wrong }) => ({ what, answers: wrong, finding: wrong, detail: sentence }));
 }
 
 async function contactUpstreams(setup: Setup): Promise<readonly Contact[]> {

@@ -65,7 +65,7 @@ async function withConfiguration(config: string, read: ReadChain, options: Expla
       offline,
       ...(options.account === undefined ? {} : { account: options.account }),
     };
-    if (!offline) await setup.revocation.start(startTimeout);
+    if (!offline) await Promise.all([setup.revocation.start(startTimeout), setup.principals.settle(startTimeout)]);
     const explanation = await explain(question, setup);
     return { explanation, notes: unseen(explanation, options.path, settings) };
   } finally {
@@ -84,7 +84,7 @@ function unseen({ steps }: Explanation, path: string, { sites }: Settings): read
   return [`no certificate is asked for at ${path}, so this one was not judged${where}`];
 }
 
-/** For lists that the configuration names; whoever needs one that takes longer waits for it then. */
+/** For lists, users and groups that the configuration names; whoever needs one that takes longer waits for it then, or is not told. */
 const startTimeout = 15_000 as Millis;
 
 /** @throws Failure when the text is not an instant with a zone */

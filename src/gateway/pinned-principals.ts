@@ -22,10 +22,9 @@ export interface PinnedRule {
 export interface PinnedPrincipals {
   /** Null where the location names nobody. @throws TypeError for a location of another setup */
   of(location: LocationSettings): PinnedRule | null;
-  /**
-   * Resolves when every name has its SID, and when `timeout` has passed; the rest is looked for in the background.
-   * @throws Failure `principal` for the first name that does not exist, or is another kind of object
-   */
+  /** Resolves when there is an answer about every name, and when `timeout` has passed; the rest is looked for in the background. */
+  settle(timeout: Millis): Promise<void>;
+  /** As `settle`. @throws Failure `principal` for the first name that does not exist, or is another kind of object */
   start(timeout: Millis): Promise<void>;
   /** Names without a SID. `wrong`: the directory has answered, and there is no such user or group. */
   unpinned(): readonly { readonly sentence: string; readonly wrong: boolean }[];
@@ -97,6 +96,19 @@ export function createPinnedPrincipals(sites: readonly SiteSettings[], means: Pi
     for (const rule of one.rules) rule.pending.set(`${one.role} ${text}`, `${one.role} ${text} ${answer.reason}`);
   }
 
+  async function settle(timeout: Millis): Promise<void> {
+    const deadline = clock.monotonic() + timeout;
+    const waiting = () => !life.closed && open().some(({ state }) => state.kind === 'pending');
+    for (let pause = patience.first; waiting(); pause *= 2) {
+      const remaining = deadline - clock.monotonic();
+      if (remaining <= 0) break;
+      await round(Math.min(remaining, patience.question) as Millis);
+      const left = Math.min(pause, deadline - clock.monotonic());
+      if (waiting() && left > 0) await pauseFor(left);
+    }
+    later(patience.first);
+  }
+
   /** Keeps the process alive, as the start of a command must. */
   function pauseFor(milliseconds: number): Promise<void> {
     return new Promise((go) => {
@@ -120,18 +132,11 @@ export function createPinnedPrincipals(sites: readonly SiteSettings[], means: Pi
       if (rule === undefined) throw new TypeError(`location ${location.path} belongs to another setup`);
       return rule;
     },
+    settle,
     async start(timeout) {
-      const deadline = clock.monotonic() + timeout;
-      for (let pause = patience.first; !life.closed && open().length > 0; pause *= 2) {
-        const remaining = deadline - clock.monotonic();
-        if (remaining <= 0) break;
-        await round(Math.min(remaining, patience.question) as Millis);
-        const wrong = open().find(({ state }) => state.kind === 'wrong');
-        if (wrong !== undefined) throw missing(wrong);
-        const left = Math.min(pause, deadline - clock.monotonic());
-        if (open().length > 0 && left > 0) await pauseFor(left);
-      }
-      later(patience.first);
+      await settle(timeout);
+      const wrong = open().find(({ state }) => state.kind === 'wrong');
+      if (wrong !== undefined) throw missing(wrong);
     },
     unpinned: () => open().map((one) => ({ sentence: sentenceOf(one), wrong: one.state.kind === 'wrong' })),
     close() {
