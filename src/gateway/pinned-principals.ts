@@ -74,10 +74,10 @@ export function createPinnedPrincipals(sites: readonly SiteSettings[], means: Pi
 
   /** Asks for every name that has no SID yet. */
   async function round(deadline: Millis): Promise<void> {
-    await Promise.all(open().map(async (one) => settle(one, await answerFor(one, means.forests, deadline))));
+    await Promise.all(open().map(async (one) => take(one, await answerFor(one, means.forests, deadline))));
   }
 
-  function settle(
+  function take(
     one: Wanted,
     answer: Principal | { readonly kind: 'pending' | 'wrong'; readonly reason: string },
   ): void {
