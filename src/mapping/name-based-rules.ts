@@ -48,16 +48,17 @@ function repeatedIssuer(rules: readonly NameBasedRule[]): string | null {
   return issuers.find((issuer, index) => issuers.indexOf(issuer) !== index) ?? null;
 }
 
-/** IssuerSubject needs the value of issuer and subject on the account; a suffix is what stands behind the last `@`. */
+/** IssuerSubject needs the value of issuer and subject on the account. */
 function helped(matched: readonly Candidate[], rule: NameBasedRule): string | null {
-  const upn = matched.find(({ method, value }) => method === 'UPN' && rule.upnSuffixes.includes(suffixOf(value)));
+  const upn = matched.find(
+    ({ method, value }) => method === 'UPN' && rule.upnSuffixes.some((suffix) => endsInDomain(value, suffix)),
+  );
   if (upn !== undefined) return `UPN ${upn.value}`;
   return rule.issuerSubject && matched.some(({ method }) => method === 'X509IssuerSubject')
     ? 'issuer and subject'
     : null;
 }
 
-function suffixOf(upn: string): string {
-  const at = upn.lastIndexOf('@');
-  return at === -1 ? '' : foldText(upn.slice(at + 1));
+function endsInDomain(upn: string, domain: string): boolean {
+  return domain !== '' && foldText(upn).endsWith(`@${domain}`);
 }

@@ -34,6 +34,8 @@ export interface WrittenCertificate {
   readonly dnsNames?: readonly string[];
   readonly rfc822Names?: readonly string[];
   readonly uris?: readonly string[];
+  /** Dotted decimal; no certificatePolicies when absent. */
+  readonly policies?: readonly string[];
   /** Text of Microsoft's security extension. */
   readonly sid?: string;
   /** With basicConstraints and keyUsage of a CA. */
@@ -137,6 +139,9 @@ function extensionsOf(what: WrittenCertificate): readonly Buffer[] {
         ]
       : []),
     extension('2.5.29.37', sequence(oid('1.3.6.1.5.5.7.3.2'))),
+    ...(what.policies === undefined
+      ? []
+      : [extension('2.5.29.32', sequence(...what.policies.map((policy) => sequence(oid(policy)))))]),
     ...(what.sid === undefined
       ? []
       : [

@@ -8,6 +8,7 @@ import type {
   Again,
   Assertion,
   Directory,
+  DirectoryChange,
   DomainNames,
   Forest,
   Located,
@@ -32,6 +33,8 @@ export interface FakeDirectory extends Directory, Forest {
   readonly rereads: (readonly Account[])[];
   /** Every `locate`, in order. */
   readonly asked: (readonly Assertion[])[];
+  /** Tells of changes. */
+  tell(...changes: readonly DirectoryChange[]): void;
   /** Lets held answers go, the oldest first; they show the accounts of the moment they were asked. */
   release(count?: number): void;
 }
@@ -51,6 +54,7 @@ export const labDomain: DomainNames = {
 export function createFakeDirectory(facts: FakeDirectoryFacts): FakeDirectory {
   const domains = facts.domains ?? [labDomain];
   const held: (() => void)[] = [];
+  const listeners: ((changes: readonly DirectoryChange[]) => void)[] = [];
   const again = ({ guid }: Account): Again => {
     if (fake.mood === 'silent') return { kind: 'unknown', reason: 'dc.test: ECONNREFUSED' };
     const account = fake.accounts.find((one) => one.guid === guid);
@@ -106,12 +110,16 @@ export function createFakeDirectory(facts: FakeDirectoryFacts): FakeDirectory {
       return { kind: 'read', sids, readAt: fake.now(), server: 'dc.test' };
     },
     holds: () => true,
+    onChanges: (listener) => void listeners.push(listener),
     async readAgain(accounts) {
       fake.rereads.push(accounts);
       return new Map(accounts.map((account) => [account, again(account)]));
     },
     health: async () => [],
     close: async () => {},
+    tell(...changes) {
+      for (const listener of listeners) listener(changes);
+    },
     release(count = held.length) {
       for (const go of held.splice(0, count)) go();
     },
