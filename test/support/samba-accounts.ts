@@ -68,3 +68,24 @@ export function ntAuthLdif(certificates: readonly Buffer[]): string {
     },
   )}`;
 }
+
+/** @param id 16 octets: the database that the controller's change numbers belong to (MS-ADTS 3.1.1.1.9) */
+export function invocationLdif(id: Buffer): string {
+  const settings = `CN=NTDS Settings,CN=DC1,CN=Servers,CN=Default-First-Site-Name,CN=Sites,CN=Configuration,${suffix}`;
+  return `dn: ${settings}\nchangetype: modify\nreplace: invocationId\n${ldifLine('invocationId', id)}\n`;
+}
+
+/** @param lines as LDIF writes them behind `changetype: modify` */
+export function changeLdif(dn: string, lines: string): string {
+  return `${ldifLine('dn', dn)}\nchangetype: modify\n${lines}\n`;
+}
+
+/** @param members distinguished names; @param groupType MS-ADTS 2.2.12, a security group of account scope unless given */
+export function groupLdif(name: string, members: readonly string[], groupType = -2147483646): string {
+  return `${ldifLine('dn', `CN=${escapeDnValue(name)},CN=Users,${suffix}`)}\nchangetype: add\n${ldifLines({
+    objectClass: ['group'],
+    sAMAccountName: [name],
+    groupType: [String(groupType)],
+    member: members,
+  })}`;
+}

@@ -3,7 +3,7 @@
  * ports. A domain is provisioned once per machine and version into a template (some six seconds) and copied for
  * each test (half a second). Use it through `sambaTest`, which skips where Samba is not installed.
  */
-import { hash } from 'node:crypto';
+import { hash, randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -11,7 +11,7 @@ import { fileURLToPath } from 'node:url';
 import { createAuthority } from '../../src/lab/authority.ts';
 import { accepts, type Daemon, listening, run, startDaemon } from './processes.ts';
 import { findProgram, peerTest } from './real-peers.ts';
-import { domain, ntAuthLdif, type SambaUser, suffix, userDn, userLdif } from './samba-accounts.ts';
+import { domain, invocationLdif, ntAuthLdif, type SambaUser, suffix, userDn, userLdif } from './samba-accounts.ts';
 
 export const sambaPackages = 'samba samba-ad-provision samba-dsdb-modules ldb-tools gcc libc6-dev';
 const programs = ['samba', 'ldbmodify', 'ldbsearch', 'cc'];
@@ -52,6 +52,14 @@ export interface Samba {
   addUser(user: SambaUser): Promise<{ readonly dn: string; readonly sid: string }>;
   /** Text values of one attribute of one object, read past LDAP. */
   read(dn: string, attribute: string): Promise<readonly string[]>;
+  /** Of the server that runs now, one process. */
+  readonly pid: number;
+  /** Another controller of the same domain, at an address of its own, with all that this one holds now. It does not replicate. */
+  clone(t: { teardown(end: () => unknown): void }): Promise<Samba>;
+  /** A copy of what it holds, for `restore`. */
+  backUp(): Promise<string>;
+  /** Goes back to an earlier state, with a new invocation id as after a restore of Active Directory, and starts again. */
+  restore(backup: string): Promise<void>;
   /** Ends the server in mid-work; what it holds stays. */
   kill(): Promise<void>;
   /** Starts it again, at the same address, after `kill`. */
@@ -64,12 +72,20 @@ const netbiosName = 'LAB';
 const bindAccount = 'dsmapper-reader';
 const bindPassword = 'Reads-all-writes-0';
 
+interface SambaTest {
+  teardown(end: () => unknown): void;
+}
+
 /** @param t ends the server with the test */
-export async function startSamba(
-  t: { teardown(end: () => unknown): void },
-  options: SambaOptions = {},
-): Promise<Samba> {
+export async function startSamba(t: SambaTest, options: SambaOptions = {}): Promise<Samba> {
   const template = await provisioned();
+  const ntAuth = options.ntAuth === undefined ? [] : [ntAuthLdif(options.ntAuth)];
+  const ldif = [...ntAuth, ...(options.users ?? []).map(userLdif), options.ldif ?? ''].join('\n');
+  return await startCopy(t, template, template, ldif);
+}
+
+/** @param from folder of a domain whose server does not write now */
+async function startCopy(t: SambaTest, template: string, from: string, ldif: string): Promise<Samba> {
   const folder = mkdtempSync(join(tmpdir(), 'dsmapper-samba-run-'));
   let daemon: Daemon | null = null;
   async function stop(): Promise<void> {
@@ -78,7 +94,7 @@ export async function startSamba(
   }
   t.teardown(stop);
 
-  await run('cp', ['-a', '--sparse=always', `${template}/.`, folder]);
+  await copy(`${from}/.`, folder);
   const { host, shift } = await freePlace();
   const caPem = await writeTls(join(folder, 'tls'), host);
   const conf = writeConf(folder, host);
@@ -108,6 +124,9 @@ export async function startSamba(
     bindDn: `${bindAccount}@${domain}`,
     password: bindPassword,
     caPem,
+    get pid() {
+      return daemon?.pid ?? 0;
+    },
     modify: (ldif) => modify(conf, ldif),
     async addUser(user) {
       const dn = userDn(user);
@@ -115,16 +134,30 @@ export async function startSamba(
       return { dn, sid: (await read(conf, dn, 'objectSid'))[0] ?? '' };
     },
     read: (dn, attribute) => read(conf, dn, attribute),
+    clone: (test) => startCopy(test, template, folder, ''),
     kill: async () => await daemon?.stop(),
     restart: start,
+    async backUp() {
+      const backup = mkdtempSync(join(folder, 'backup-'));
+      await copy(join(folder, 'private'), backup);
+      return backup;
+    },
+    async restore(backup) {
+      await daemon?.stop();
+      rmSync(join(folder, 'private'), { recursive: true });
+      await copy(join(backup, 'private'), folder);
+      await modify(conf, invocationLdif(randomBytes(16)));
+      await start();
+    },
     stop,
   };
-  const ntAuth = options.ntAuth === undefined ? [] : [ntAuthLdif(options.ntAuth)];
-  const ldif = [...ntAuth, ...(options.users ?? []).map(userLdif), options.ldif ?? ''].join('\n');
   if (ldif.trim() !== '') await samba.modify(ldif);
-
   await start();
   return samba;
+}
+
+async function copy(from: string, to: string): Promise<void> {
+  await run('cp', ['-a', '--sparse=always', from, to]);
 }
 
 /** The folder of a provisioned domain, made by whoever needs it first. */
