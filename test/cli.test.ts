@@ -202,6 +202,7 @@ await t.test('the lab', { timeout: 170_000 }, async (t) => {
     t.match(good.stdout, /is valid/);
     t.match(good.stdout, /^ok {3}controller ldaps:.*: up$/m);
     t.match(good.stdout, /^ok {3}upstream http:.*: answers$/m);
+    t.match(good.stdout, /^ok {3}right to read tokenGroups in .*: \d+ groups of \w+ read at ldaps:/m);
     t.match(good.stdout, /^location Lab \/payroll: /m);
     t.equal(good.stderr, '');
 
@@ -216,7 +217,10 @@ await t.test('the lab', { timeout: 170_000 }, async (t) => {
     });
     const { contacts } = JSON.parse(json.stdout) as { readonly contacts: readonly { readonly what: string }[] };
     const kinds = new Set(contacts.map(({ what }) => what.split(' ')[0]));
-    t.strictSame([...kinds], ['controller', 'domains', 'NTAuth', 'CRL', 'OCSP', 'cacheDirectory', 'upstream']);
+    t.strictSame(
+      [...kinds],
+      ['controller', 'domains', 'NTAuth', 'users', 'right', 'CRL', 'OCSP', 'cacheDirectory', 'upstream'],
+    );
     t.match(
       contacts,
       contacts.map(() => ({ answers: true, finding: false, detail: String })),

@@ -5,6 +5,7 @@
 import { systemClock } from '../base/clock.ts';
 import { Failure } from '../base/failure.ts';
 import { describeRules, rulesText } from '../config/describe.ts';
+import { rulesOf } from '../gateway/authorize-rules.ts';
 import { createMetrics, silentGauges } from '../gateway/metrics.ts';
 import type { Forest } from '../directory/directory.ts';
 import type { Settings } from '../gateway/settings.ts';
@@ -13,6 +14,7 @@ import { createSetup } from '../gateway/setup.ts';
 import { loadFile } from './configuration.ts';
 import { proposalText, proposedHosts, type ProposedHost } from './host-proposal.ts';
 import type { ExitCode } from './program.ts';
+import { contactRights } from './right-contacts.ts';
 import { contactFolder, contactSources } from './source-contacts.ts';
 import { printable, terminal } from './terminal.ts';
 
@@ -20,6 +22,8 @@ export interface CheckOptions {
   readonly config: string;
   readonly offline?: boolean;
   readonly json?: boolean;
+  /** The account on which the rights of the bind account are tried. */
+  readonly account?: string;
 }
 
 /** One system that was contacted. */
@@ -28,12 +32,14 @@ export interface Contact {
   readonly answers: boolean;
   /** It answers, and what it says keeps the gateway from working. */
   readonly finding: boolean;
+  /** It answers, and nobody can tell from what it says whether all is well. */
+  readonly unproven?: boolean;
   readonly detail: string;
 }
 
 export async function check(options: CheckOptions): Promise<ExitCode> {
   const settings = await loadFile(options.config);
-  const contacts = options.offline === true ? [] : await contactAll(settings);
+  const contacts = options.offline === true ? [] : await contactAll(settings, options.account ?? null);
   const proposed = proposedHosts(settings);
   if (options.json === true)
     terminal.json({ source: settings.source, ...describeRules(settings), contacts, proposedHosts: proposed });
@@ -54,7 +60,7 @@ function hintFor(detail: string): string {
     : 'check its address, the network and that it runs; --offline checks the file alone';
 }
 
-async function contactAll(settings: Settings): Promise<readonly Contact[]> {
+async function contactAll(settings: Settings, account: string | null): Promise<readonly Contact[]> {
   const setup = createSetup(settings, 1, {
     clock: systemClock,
     random: Math.random,
@@ -65,6 +71,7 @@ async function contactAll(settings: Settings): Promise<readonly Contact[]> {
     return [
       ...(await contactDirectory(setup)),
       ...(await contactPrincipals(setup)),
+      ...(await contactRights(setup, account)),
       ...(await contactSources(setup.revocation)),
       ...(await contactFolder(settings.revocation.cacheDirectory)),
       ...(await contactUpstreams(setup)),
@@ -104,7 +111,7 @@ async function contactForest(forest: Forest, settings: Settings): Promise<readon
       answers: ntAuth.kind === 'read',
       finding: empty,
       detail: empty
-        ? `${issuers}: nobody can be mapped; publish the issuing CA (certutil -dspublish NTAuthCA)`
+        ? `${issuers}: nobody can be mapped; publish the issuing CA (certutil -dspublish NTAuthCA), or let the bind account read CN=Public Key Services of the configuration`
         : issuers,
     },
   ];
@@ -114,7 +121,8 @@ async function contactForest(forest: Forest, settings: Settings): Promise<readon
 async function contactPrincipals({ principals, settings }: Setup): Promise<readonly Contact[]> {
   const named = settings.sites
     .flatMap(({ locations }) => locations)
-    .some(({ authorize }) => authorize.groups.length + authorize.users.length > 0);
+    .flatMap(({ authorize }) => [...rulesOf(authorize)])
+    .some(({ groups, users }) => groups.length + users.length > 0);
   if (!named) return [];
   await principals.settle(settings.mapping.deadline);
   const what = 'users and groups of locations';
@@ -142,8 +150,9 @@ function report(settings: Settings, contacts: readonly Contact[], proposed: read
   terminal.line(paint('bold', `${settings.source} is valid`));
   for (const line of rulesText(describeRules(settings))) terminal.line(line);
   if (contacts.length > 0) terminal.line();
-  for (const { what, answers, finding, detail } of contacts) {
-    const mark = !answers ? paint('red', 'FAIL') : finding ? paint('yellow', 'BAD ') : paint('green', 'ok  ');
+  for (const { what, answers, finding, unproven = false, detail } of contacts) {
+    const good = unproven ? paint('yellow', '?   ') : paint('green', 'ok  ');
+    const mark = !answers ? paint('red', 'FAIL') : finding ? paint('yellow', 'BAD ') : good;
     terminal.line(`${mark} ${printable(what)}: ${printable(detail)}`);
   }
   if (proposed.length === 0) return;

@@ -56,6 +56,7 @@ function commandTable(end: (code: ExitCode) => void): Command {
   command(program, 'check', 'load everything, contact everything, serve nothing')
     .option('-c, --config <file>', 'configuration', 'dsmapper.yaml')
     .option('--offline', 'contact nothing')
+    .option('--account <name>', 'account on which the rights of the bind account are tried (default: the first found)')
     .option('--json', 'print the result as JSON')
     .action(async (options) => end(await (await import('./check.ts')).check(options)));
 
