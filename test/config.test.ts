@@ -8,19 +8,22 @@ import { pathToFileURL } from 'node:url';
 import t from 'tap';
 import { systemClock } from '../src/base/clock.ts';
 import { Failure } from '../src/base/failure.ts';
+import type { PrincipalName } from '../src/directory/directory.ts';
 import { endpointKey, parseEndpoint } from '../src/config/addresses.ts';
+import { bothRules, compareRules } from '../src/config/authorize-comparison.ts';
 import { maximumComplaints, printable } from '../src/config/complaint.ts';
 import { describeRules, rulesText } from '../src/config/describe.ts';
 import { systemFacilities } from '../src/config/facilities.ts';
 import { languageEntries } from '../src/config/language-map.ts';
 import { loadConfiguration } from '../src/config/load.ts';
+import { principal, principalText } from '../src/config/principals.ts';
 import { maximumConfigurationBytes, readSource } from '../src/config/source.ts';
 import { editDistance, nearest } from '../src/config/suggestion.ts';
 import { configurationTemplate } from '../src/config/template.ts';
 import { canonicalPath } from '../src/gateway/canonical-path.ts';
-import type { Settings } from '../src/gateway/settings.ts';
+import type { AuthorizeRule, LocationSettings, Settings } from '../src/gateway/settings.ts';
 import { createSiteIndex } from '../src/gateway/site-index.ts';
-import { parseCertificate } from '../src/x509/certificate.ts';
+import { parseCertificate, type Certificate } from '../src/x509/certificate.ts';
 import { nameKey } from '../src/x509/name-comparison.ts';
 import { readCertificates } from '../src/x509/pem.ts';
 import { planListens } from '../src/tls/endpoints.ts';
@@ -513,13 +516,17 @@ void t.test('locations: a rule holds for every spelling of its path, and a loose
   const other = ruleFor('/machines;v=1/x');
   t.match(
     other,
-    { authorize: { accounts: [] }, maximumAge: 60_000, clientCertificateMapping: true },
+    {
+      authorize: { accounts: ['computer'], alsoRequires: { accounts: ['user'], alsoRequires: null } },
+      maximumAge: 60_000,
+      clientCertificateMapping: true,
+    },
     'in another spelling both rules hold',
   );
   t.same(ruleFor('/machines/all').authorize.accounts, ['user', 'computer']);
-  t.same(
-    ruleFor('/machines;v=1/all').authorize.accounts,
-    [],
+  t.match(
+    ruleFor('/machines;v=1/all').authorize,
+    { accounts: ['computer'], alsoRequires: { accounts: ['user'] } },
     'a child of the looser one is no way around the stricter one',
   );
   t.match(ruleFor('/payroll;v=1'), { path: '/payroll', authorize: { accounts: ['user'] } });
@@ -543,43 +550,176 @@ void t.test(
   },
 );
 
-void t.test('locations: the stricter of two rules is the stricter in every demand', async () => {
-  const flags = fc.subarray(['Ssl', 'SslNegotiateCert', 'SslRequireCert', 'Ssl128']);
-  const rule = fc.record({
-    access: fc.record({ sslFlags: flags }),
+/** A client, as far as rules about accounts go. */
+interface Shown {
+  readonly kind: 'user' | 'computer';
+  readonly strong: boolean;
+  readonly policies: readonly string[];
+  readonly usages: readonly string[];
+  readonly issuers: readonly Certificate[];
+  readonly principals: readonly string[];
+}
+
+/** What a rule means, said once more and without regard to how rules are combined. */
+function serves(rule: AuthorizeRule, client: Shown): boolean {
+  const names = [...rule.groups, ...rule.users].map(principalText);
+  const meets =
+    rule.accounts.some((kind) => kind === client.kind) &&
+    (rule.minimumStrength === 'weak' || client.strong) &&
+    (rule.issuancePolicies.length === 0 || rule.issuancePolicies.some((oid) => client.policies.includes(oid))) &&
+    rule.extendedKeyUsages.every((oid) => client.usages.includes(oid)) &&
+    (rule.issuers.length === 0 || rule.issuers.some((issuer) => client.issuers.includes(issuer))) &&
+    (names.length === 0 || names.some((name) => client.principals.includes(name)));
+  return (meets || rule.reportOnly) && (rule.alsoRequires === null || serves(rule.alsoRequires, client));
+}
+
+const [rootCa, issuingCa] = ['trust/root.pem', 'trust/ca/issuing.pem'].map((file) => {
+  const parsed = parseCertificate(derOf(world.files.get(file)));
+  if (parsed.kind !== 'parsed') throw new Error(file);
+  return parsed.certificate;
+});
+
+const policyOids = ['1.3.6.1.4.1.311.21.8.1', '1.3.6.1.4.1.311.21.8.2'];
+const usages = ['1.3.6.1.4.1.311.20.2.2', '1.3.6.1.5.5.7.3.2'];
+const groupNames = ['LAB\\A', 'LAB\\B', 'LAB\\C'];
+const userNames = ['LAB\\u'];
+const some = <T>(values: readonly T[]) => fc.option(fc.subarray([...values], { minLength: 1 }));
+
+const writtenRule = fc
+  .record({
+    access: fc.record({ sslFlags: fc.subarray(['Ssl', 'SslNegotiateCert', 'SslRequireCert', 'Ssl128']) }),
     authentication: fc.record({
-      anonymous: fc.constantFrom('disabled', 'fallback', 'suppressesMapping'),
-      clientCertificateMapping: fc.constantFrom('enabled', 'disabled'),
+      anonymous: fc.constantFrom('disabled', 'disabled', 'fallback', 'suppressesMapping'),
+      clientCertificateMapping: fc.constantFrom('enabled', 'enabled', 'disabled'),
     }),
     authorize: fc.record({ accounts: fc.subarray(['user', 'computer'], { minLength: 1 }) }),
+    demands: fc.record(
+      {
+        minimumStrength: fc.constantFrom('weak', 'strong'),
+        issuancePolicies: some(policyOids),
+        extendedKeyUsages: some(usages),
+        issuers: some(['file:trust/root.pem', 'file:trust/ca/issuing.pem']),
+        groups: some(groupNames),
+        users: some(userNames),
+        reportOnly: fc.boolean(),
+      },
+      { requiredKeys: [] },
+    ),
     maximumAge: fc.constantFrom(null, '1m', '5m'),
+  })
+  .map(({ demands, ...rule }) => {
+    const { anonymous, clientCertificateMapping } = rule.authentication;
+    const maps = clientCertificateMapping === 'enabled' && anonymous !== 'suppressesMapping';
+    return maps ? { ...rule, authorize: { ...rule.authorize, ...demands } } : rule;
   });
-  const rank = { ignore: 0, accept: 1, require: 2, suppressesMapping: 0, fallback: 1, disabled: 2 };
-  await fc.assert(
-    fc.asyncProperty(rule, rule, async (root, child) => {
-      const locations = JSON.stringify({ '/': root, '/a': child });
-      const text = base.replace(/    locations:\n(?: {6}.*\n)+/, `    locations: ${locations}\n`);
-      const { sites } = await settingsOf(text);
-      const above = sites[0]?.locations.find(({ path }) => path === '/');
-      const others = sites[0]?.locations.find(({ path, exact }) => path === '/a' && !exact) ?? above;
-      const own = sites[0]?.locations.find(({ path }) => path === '/a');
-      if (above === undefined || others === undefined || own === undefined) return false;
-      const refusing = above.anonymous === 'disabled' && !above.clientCertificateMapping;
-      const mapped = above.clientCertificateMapping && above.anonymous !== 'suppressesMapping';
-      return (
-        (others === above && refusing) ||
-        (Number(others.access.ssl) >= Number(above.access.ssl) &&
-          Number(others.access.ssl128) >= Number(above.access.ssl128) &&
-          rank[others.access.clientCertificate] >= rank[above.access.clientCertificate] &&
-          rank[others.anonymous] >= rank[above.anonymous] &&
-          Number(others.clientCertificateMapping) >= Number(above.clientCertificateMapping) &&
-          (!mapped || others.authorize.accounts.every((kind) => above.authorize.accounts.includes(kind))) &&
-          (!mapped || (others.maximumAge ?? Infinity) <= (above.maximumAge ?? Infinity)))
-      );
-    }),
-    { numRuns: 150, seed: 20_261_122 },
-  );
+
+const shownClient: fc.Arbitrary<Shown> = fc.record({
+  kind: fc.constantFrom('user', 'computer'),
+  strong: fc.boolean(),
+  policies: fc.subarray(policyOids),
+  usages: fc.subarray(usages),
+  issuers: fc.subarray([rootCa, issuingCa].filter((ca) => ca !== undefined)),
+  principals: fc.subarray([...groupNames, ...userNames]),
 });
+
+void t.test('locations: what holds for other spellings is as strict as every rule above it', async (t) => {
+  const rank = { ignore: 0, accept: 1, require: 2, suppressesMapping: 0, fallback: 1, disabled: 2 };
+  const maps = (rule: LocationSettings) => rule.clientCertificateMapping && rule.anonymous !== 'suppressesMapping';
+  let twins = 0;
+  let chained = 0;
+  await fc.assert(
+    fc.asyncProperty(
+      writtenRule,
+      writtenRule,
+      writtenRule,
+      fc.array(shownClient, { minLength: 20, maxLength: 40 }),
+      async (root, child, grandchild, clients) => {
+        const locations = JSON.stringify({ '/': root, '/a': child, '/a/b': grandchild });
+        const text = base.replace(/    locations:\n(?: {6}.*\n)+/, `    locations: ${locations}\n`);
+        // Certificates are read anew for each location: by digest they are those that clients show.
+        const { sites } = await settingsOf(text);
+        const all = (sites[0]?.locations ?? []).map((location) => ({
+          ...location,
+          authorize: withKnownIssuers(location.authorize),
+        }));
+        const above = all.find(({ path }) => path === '/');
+        if (above === undefined) return false;
+        const own = (path: string) => all.find((one) => one.path === path && one.exact);
+        const refusing = above.anonymous === 'disabled' && !above.clientCertificateMapping;
+        return all
+          .filter(({ exact }) => !exact)
+          .every((others) => {
+            const written = own(others.path);
+            if (written !== undefined) twins += 1;
+            if (others.authorize.alsoRequires !== null) chained += 1;
+            const stricter =
+              Number(others.access.ssl) >= Number(above.access.ssl) &&
+              Number(others.access.ssl128) >= Number(above.access.ssl128) &&
+              rank[others.access.clientCertificate] >= rank[above.access.clientCertificate] &&
+              rank[others.anonymous] >= rank[above.anonymous] &&
+              Number(others.clientCertificateMapping) >= Number(above.clientCertificateMapping) &&
+              (!maps(above) || (others.maximumAge ?? Infinity) <= (above.maximumAge ?? Infinity));
+            const asStrict = clients.every(
+              (client) =>
+                !maps(others) ||
+                ((!maps(above) || !serves(others.authorize, client) || serves(above.authorize, client)) &&
+                  (written === undefined ||
+                    !maps(written) ||
+                    !serves(others.authorize, client) ||
+                    serves(written.authorize, client))),
+            );
+            return (others === above && refusing) || (stricter && asStrict);
+          });
+      },
+    ),
+    { numRuns: 300, seed: 20_261_122 },
+  );
+  t.ok(twins > 100 && chained > 50, `${twins} locations stood twice, ${chained} needed both rules`);
+});
+
+function withKnownIssuers(rule: AuthorizeRule): AuthorizeRule {
+  return {
+    ...rule,
+    issuers: rule.issuers.flatMap(({ digest }) => [rootCa, issuingCa].find((ca) => ca?.digest === digest) ?? []),
+    alsoRequires: rule.alsoRequires === null ? null : withKnownIssuers(rule.alsoRequires),
+  };
+}
+
+void t.test('locations: both of two rules hold exactly where both would', (t) => {
+  const rule: fc.Arbitrary<AuthorizeRule> = fc.record({
+    accounts: fc.subarray<'user' | 'computer'>(['user', 'computer'], { minLength: 1 }),
+    minimumStrength: fc.constantFrom('weak', 'strong'),
+    issuancePolicies: fc.subarray(policyOids),
+    extendedKeyUsages: fc.subarray(usages),
+    issuers: fc.subarray([rootCa, issuingCa].filter((ca) => ca !== undefined)),
+    groups: fc.subarray(groupNames.map((name) => nameOf(name))),
+    users: fc.subarray(userNames.map((name) => nameOf(name))),
+    reportOnly: fc.boolean(),
+    alsoRequires: fc.constant(null),
+  });
+  const clients = fc.array(shownClient, { minLength: 20, maxLength: 40 });
+  fc.assert(
+    fc.property(rule, rule, rule, clients, (first, second, third, shown) => {
+      const two = bothRules(first, second);
+      const three = bothRules(two, third);
+      const { looser } = compareRules(first, second);
+      return shown.every((client) => {
+        const [one, other, last] = [first, second, third].map((each) => serves(each, client));
+        return (
+          serves(two, client) === (one === true && other === true) &&
+          serves(three, client) === (one === true && other === true && last === true) &&
+          (looser.length > 0 || other === false || one === true)
+        );
+      });
+    }),
+    { numRuns: 2000, seed: 20_261_123 },
+  );
+  t.end();
+});
+
+function nameOf(text: string): PrincipalName {
+  return principal.parse(text);
+}
 
 void t.test('bindings: what loads can be listened on', async (t) => {
   for (const name of ['good-plain-and-host', 'good-late', 'good-inheritance']) {

@@ -15,6 +15,7 @@ import type { RevocationSettings } from '../revocation/revocation-contract.ts';
 import type { BindingSettings } from '../tls/binding.ts';
 import type { IssuerList, TrustMode } from '../trust/judgement.ts';
 import { printable } from './complaint.ts';
+import { authorizeText, authorizeWords, type AuthorizeText } from './describe-authorize.ts';
 import { mappingLine } from './describe-mapping.ts';
 
 export interface BindingRule {
@@ -61,6 +62,8 @@ export interface LocationRule {
   readonly anonymous: AnonymousRule;
   readonly clientCertificateMapping: boolean;
   readonly accounts: readonly string[];
+  readonly authorize: AuthorizeText;
+  readonly whoami: boolean;
   /** Milliseconds. */
   readonly maximumAge: number | null;
   readonly dialects: readonly string[];
@@ -165,7 +168,8 @@ function protocolsOf({ clientCertificate, disableTls12, disableTls13 }: BindingS
 }
 
 function locationRule(site: SiteSettings, location: LocationSettings): LocationRule {
-  const { access, path, anonymous, clientCertificateMapping, authorize, maximumAge, dialects, upstream } = location;
+  const { access, path, anonymous, clientCertificateMapping, authorize, whoami, maximumAge, dialects, upstream } =
+    location;
   return {
     site: site.name,
     bindings: site.bindings,
@@ -177,6 +181,8 @@ function locationRule(site: SiteSettings, location: LocationSettings): LocationR
     anonymous,
     clientCertificateMapping,
     accounts: authorize.accounts,
+    authorize: authorizeText(authorize),
+    whoami,
     maximumAge,
     dialects,
     upstream: upstream.origin,
@@ -235,7 +241,7 @@ function revocationLine(rule: RevocationRule): string {
 }
 
 function locationLine(rule: LocationRule): string {
-  const accounts = rule.clientCertificateMapping ? [`accounts ${rule.accounts.join(', ') || 'none'}`] : [];
+  const accounts = rule.clientCertificateMapping ? authorizeWords(rule.authorize) : [];
   const age = rule.maximumAge === null ? [] : [`maximumAge ${durationText(rule.maximumAge)}`];
   return [
     `location ${rule.site} ${rule.path}${spellings[rule.spelling]}: sslFlags ${rule.sslFlags.join(', ') || 'None'}`,
@@ -244,6 +250,7 @@ function locationLine(rule: LocationRule): string {
     `anonymous ${rule.anonymous}`,
     ...accounts,
     ...age,
+    ...(rule.whoami ? ['whoami'] : []),
     `headers ${rule.dialects.join(', ') || 'none'}`,
     `upstream ${rule.upstream}`,
   ].join('; ');

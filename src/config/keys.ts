@@ -22,3 +22,11 @@ export function maybe<T>(scalar: Scalar<T>, description: string) {
 export function group<S extends z.ZodRawShape>(shape: S, description: string) {
   return z.strictObject(shape).describe(description);
 }
+
+/** What an empty list means is for nobody to guess. */
+export const emptyOrNull = 'it needs at least one entry; `null` asks for nothing';
+
+/** A list that is inherited where it is left out, and that null takes away. */
+export function listOrNull<T>(element: Scalar<T>, description: string) {
+  return z.array(element).min(1, emptyOrNull).nullable().optional().describe(description);
+}

@@ -42,21 +42,22 @@ interface Bare {
   readonly type: z.core.$ZodType;
   readonly kind: string | null;
   readonly required: boolean;
+  readonly nullable: boolean;
   readonly fallback: unknown;
 }
 
-/** What is inside optional and prefault. */
+/** What is inside optional, prefault and nullable. */
 function bare(schema: z.core.$ZodType): Bare {
   if (schema instanceof z.ZodOptional) return { ...bare(schema.unwrap()), required: false };
   if (schema instanceof z.ZodPrefault) {
-    const { type, kind } = bare(schema.unwrap());
-    return { type, kind, required: false, fallback: schema.def.defaultValue };
+    return { ...bare(schema.unwrap()), required: false, fallback: schema.def.defaultValue };
   }
-  return { type: schema, kind: kindOf(schema), required: true, fallback: undefined };
+  if (schema instanceof z.ZodNullable) return { ...bare(schema.unwrap()), nullable: true };
+  return { type: schema, kind: kindOf(schema), required: true, nullable: false, fallback: undefined };
 }
 
 function entriesOf(path: string, key: string, schema: z.core.$ZodType): readonly LanguageEntry[] {
-  const { type, kind, required, fallback } = bare(schema);
+  const { type, kind, required, nullable, fallback } = bare(schema);
   const description = descriptionOf(schema);
   const own = { path, key, required, description };
   if (type instanceof z.ZodObject) {
@@ -69,7 +70,12 @@ function entriesOf(path: string, key: string, schema: z.core.$ZodType): readonly
   }
   if (type instanceof z.ZodArray) {
     const [first, ...rest] = entriesOf(`${path}[]`, key, type.element);
-    const list = { ...own, kind: `a list: each ${first?.kind ?? 'a value'}`, fallback: fallbackText(fallback) };
+    const kinds = `a list: each ${first?.kind ?? 'a value'}`;
+    const list = {
+      ...own,
+      kind: nullable ? `${kinds}; or null` : kinds,
+      fallback: fallbackText(fallback),
+    };
     return [list, ...rest];
   }
   return [{ ...own, kind: kind ?? 'a value', fallback: fallbackText(fallback) }];

@@ -9,6 +9,7 @@ import { Failure } from '../base/failure.ts';
 import type { BindingTrust, Settings } from '../gateway/settings.ts';
 import type { BindingSettings } from '../tls/binding.ts';
 import type { TrustStore } from '../trust/judgement.ts';
+import { readAuthorizes } from './authorize.ts';
 import { checkLate, clientCertificateOf, readBindings, type BindingDraft } from './bindings.ts';
 import { complain } from './complaint.ts';
 import { readDirectory } from './directory-section.ts';
@@ -75,7 +76,9 @@ async function settingsOf(reading: Reading): Promise<Omit<Settings, 'warnings'> 
   const mapping = readMapping(written, reading);
   checkWeaknesses(written, mapping, reading);
   const bindings = readBindings(written.bindings, reading);
-  const sites = readSites(written.sites, bindings, written.broken.has('bindings'), locationDefaults(written), reading);
+  const rules = await readAuthorizes(written.sites, domainNames(written), reading);
+  const defaults = { ...locationDefaults(written), rules };
+  const sites = readSites(written.sites, bindings, written.broken.has('bindings'), defaults, reading);
   const mode = (draft: BindingDraft) => clientCertificateOf(draft, locationsBehind(draft, sites));
   checkTogether(bindings, sites, written, reading);
   const asks = (draft: BindingDraft) => mode(draft) !== 'never';
@@ -142,6 +145,13 @@ function locationDefaults(written: Parts) {
     upstreamLimits: written.limits.upstream,
     mappingSwitch: written.clientCertificateMapping,
   };
+}
+
+/** Null where none are known. */
+function domainNames({ directory }: Parts): readonly string[] | null {
+  const forests = directory?.forests ?? (directory === undefined ? [] : [directory]);
+  const names = forests.flatMap(({ domains = [] }) => domains.map(({ name }) => name));
+  return names.length === 0 ? null : names;
 }
 
 function checkTogether(

@@ -27,6 +27,7 @@ export function checkLocations(
     checkLoop(location, site, bindings, reading);
     if (location.asksToMap) checkMapping(location, site, facts, reading);
     else checkUnmapped(location, site, reading);
+    checkDemands(location, site, reading);
     const { access } = location.settings;
     if (access.clientCertificate !== 'ignore' && !access.ssl)
       reading.warn(
@@ -95,6 +96,24 @@ function checkMapping(
   }
 }
 
+/** A rule that nobody is ever held against looks like protection. */
+function checkDemands({ settings, asksToMap, demands, path }: LocationDraft, site: SiteDraft, reading: Reading): void {
+  const [demand] = demands;
+  const who = nameOf({ settings }, site);
+  if (demand !== undefined && (!asksToMap || settings.anonymous === 'suppressesMapping'))
+    reading.mistake([...path, 'authorize', demand], `${who} maps nobody, so that this is asked of nobody`, {
+      hint: asksToMap
+        ? 'write `anonymous: disabled` or `fallback` for the location'
+        : 'write `authentication: { clientCertificateMapping: enabled }` for the location',
+      on: 'key',
+    });
+  else if (demands.includes('reportOnly') && settings.authorize.reportOnly)
+    reading.warn(
+      [...path, 'authorize', 'reportOnly'],
+      `${who} does not protect yet, and what inherits this neither: whom its rule refuses is served, and recorded`,
+    );
+}
+
 function checkUnmapped(location: LocationDraft, site: SiteDraft, reading: Reading): void {
   const { settings, path } = location;
   if (settings.anonymous === 'disabled')
@@ -106,6 +125,6 @@ function checkUnmapped(location: LocationDraft, site: SiteDraft, reading: Readin
     );
 }
 
-function nameOf({ settings }: LocationDraft, site: SiteDraft): string {
+function nameOf({ settings }: Pick<LocationDraft, 'settings'>, site: SiteDraft): string {
   return `location ${settings.path} of site ${site.settings.name}`;
 }

@@ -8,6 +8,8 @@ import type { Millis } from '../base/brand.ts';
 import type { UpstreamSettings } from '../forward/forward-contract.ts';
 import type { AnonymousRule, AuthorizeRule, LocationSettings } from '../gateway/settings.ts';
 import { accessRule, type AccessFlag } from '../iis/access-flags.ts';
+import { noChange } from './authorize-comparison.ts';
+import { rootAuthorize, type OwnRule, type WrittenAuthorize } from './authorize.ts';
 import { locationSegments } from './location-path.ts';
 import { loosening, refusesAll, strictestOf } from './loosening.ts';
 import type { Reading } from './reading.ts';
@@ -23,12 +25,16 @@ export interface LocationDefaults {
   readonly upstreamLimits: Omit<UpstreamSettings, 'origin'>;
   /** The server-level switch. */
   readonly mappingSwitch: boolean;
+  /** What each location writes under `authorize`. */
+  readonly rules: ReadonlyMap<WrittenAuthorize, OwnRule>;
 }
 
 /** `asksToMap` is what the location says, whatever the server-level switch says. */
 export interface LocationDraft {
   readonly settings: LocationSettings;
   readonly asksToMap: boolean;
+  /** Keys that it writes itself under `authorize` and that ask for something beside the kind of account. */
+  readonly demands: readonly string[];
   /** Nobody wrote it: `/` of a site that has none, or the other spellings of a location that stands twice. */
   readonly implied: boolean;
   readonly path: Path;
@@ -44,7 +50,7 @@ export function readLocations(
   const drafts: (LocationDraft & { readonly node: Node; readonly rule: Inherited })[] = [];
   for (const node of nodesOf(site, sitePath, reading)) {
     const above = drafts.findLast((draft) => isBelow(node, draft.node));
-    const rule = inherit(node.written, above?.rule ?? rootRule(site, defaults));
+    const rule = inherit(node.written, above?.rule ?? rootRule(site, defaults), defaults);
     checkFlags(node, reading);
     if (rule.origin === null) {
       const hint = 'write `upstream: http://host:port` for the site or the location';
@@ -57,6 +63,7 @@ export function readLocations(
     const draft = {
       settings: own,
       asksToMap: rule.mapping,
+      demands: demandsOf(node.written),
       path: node.path,
       implied: node.path === sitePath,
       node,
@@ -75,8 +82,6 @@ export function readLocations(
   }
   return drafts.reverse();
 }
-
-const noChange = { looser: [], stricter: [] };
 
 interface Node {
   readonly location: string;
@@ -119,25 +124,13 @@ function isBelow(below: Pick<Node, 'segments'>, above: Node, least = 1): boolean
   );
 }
 
-/** Whoever was mapped passes. */
-const noRule: AuthorizeRule = {
-  accounts: [],
-  minimumStrength: 'weak',
-  issuancePolicies: [],
-  extendedKeyUsages: [],
-  issuers: [],
-  groups: [],
-  users: [],
-  reportOnly: false,
-  alsoRequires: null,
-};
-
 /** Attribute by attribute; `sslFlags` as a whole, as IIS does. */
 interface Inherited {
   readonly flags: readonly AccessFlag[];
   readonly anonymous: AnonymousRule;
   readonly mapping: boolean;
-  readonly accounts: AuthorizeRule['accounts'];
+  readonly authorize: AuthorizeRule;
+  readonly whoami: boolean;
   readonly maximumAge: Millis | null;
   readonly dialects: LocationSettings['dialects'];
   readonly origin: string | null;
@@ -150,7 +143,8 @@ function rootRule(site: WrittenSite, defaults: LocationDefaults): Inherited {
     flags: [],
     anonymous: 'disabled',
     mapping: false,
-    accounts: ['user'],
+    authorize: rootAuthorize,
+    whoami: false,
     maximumAge: null,
     dialects: defaults.dialects,
     origin: site.upstream ?? null,
@@ -158,12 +152,13 @@ function rootRule(site: WrittenSite, defaults: LocationDefaults): Inherited {
   };
 }
 
-function inherit(own: Written, above: Inherited): Inherited {
+function inherit(own: Written, above: Inherited, { rules }: LocationDefaults): Inherited {
   return {
     flags: own.access?.sslFlags ?? above.flags,
     anonymous: own.authentication?.anonymous ?? above.anonymous,
     mapping: own.authentication?.clientCertificateMapping ?? above.mapping,
-    accounts: own.authorize?.accounts ?? above.accounts,
+    authorize: { ...above.authorize, ...(own.authorize && rules.get(own.authorize)) },
+    whoami: own.whoami ?? above.whoami,
     maximumAge: own.maximumAge === undefined ? above.maximumAge : own.maximumAge,
     dialects: own.identity?.dialects ?? above.dialects,
     origin: own.upstream ?? above.origin,
@@ -183,12 +178,17 @@ function settingsOf(
     access: accessRule(rule.flags),
     anonymous: rule.anonymous,
     clientCertificateMapping: rule.mapping && mappingSwitch,
-    authorize: { ...noRule, accounts: rule.accounts },
-    whoami: false,
+    authorize: rule.authorize,
+    whoami: rule.whoami,
     maximumAge: rule.maximumAge,
     dialects: rule.dialects,
     upstream: { origin, ...rule.upstreamLimits },
   };
+}
+
+function demandsOf({ authorize = {} }: Written): readonly string[] {
+  const idle: readonly unknown[] = [undefined, null, false, 'weak'];
+  return Object.entries(authorize).flatMap(([key, value]) => (key === 'accounts' || idle.includes(value) ? [] : [key]));
 }
 
 function checkFlags({ written, path }: Node, reading: Reading): void {

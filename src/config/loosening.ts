@@ -5,12 +5,7 @@
 import type { Millis } from '../base/brand.ts';
 import type { AnonymousRule, AuthorizeRule, LocationSettings } from '../gateway/settings.ts';
 import { accessRule } from '../iis/access-flags.ts';
-
-export interface Change {
-  /** In words; empty where nothing is looser. */
-  readonly looser: readonly string[];
-  readonly stricter: readonly string[];
-}
+import { bothRules, compareRules, noChange, type Change } from './authorize-comparison.ts';
 
 /** How much each rule keeps out; more is stricter. */
 const anonymousRank: Readonly<Record<AnonymousRule, number>> = { suppressesMapping: 0, fallback: 1, disabled: 2 };
@@ -24,11 +19,8 @@ export function loosening(above: LocationSettings, below: LocationSettings): Cha
     if (difference < 0) looser.push(what);
     if (difference > 0) stricter.push(what);
   }
-  if (maps(above) && below.authorize.accounts.some((kind) => !above.authorize.accounts.includes(kind)))
-    looser.push('accounts');
-  if (maps(above) && above.authorize.accounts.some((kind) => !below.authorize.accounts.includes(kind)))
-    stricter.push('accounts');
-  return { looser, stricter };
+  const rules = maps(above) ? compareRules(above.authorize, below.authorize) : noChange;
+  return { looser: [...looser, ...rules.looser], stricter: [...stricter, ...rules.stricter] };
 }
 
 /** What both rules demand together; headers and upstream are those of `below`. */
@@ -41,21 +33,19 @@ export function strictestOf(above: LocationSettings, below: LocationSettings): L
     access: accessRule(flags),
     anonymous: anonymousRank[above.anonymous] > anonymousRank[below.anonymous] ? above.anonymous : below.anonymous,
     clientCertificateMapping: above.clientCertificateMapping || below.clientCertificateMapping,
-    authorize: { ...below.authorize, accounts: accountsOf(above, below) },
+    authorize: ruleOfBoth(above, below),
     maximumAge: ages.length === 0 ? null : (Math.min(...ages) as Millis),
   };
 }
 
-/** Where nobody is mapped, kinds of accounts and their age demand nothing. */
+/** Where nobody is mapped, what accounts must be and their age demand nothing. */
 function maps({ anonymous, clientCertificateMapping }: LocationSettings): boolean {
   return clientCertificateMapping && anonymous !== 'suppressesMapping';
 }
 
-function accountsOf(above: LocationSettings, below: LocationSettings): AuthorizeRule['accounts'] {
-  if (!maps(above)) return below.authorize.accounts;
-  return maps(below)
-    ? below.authorize.accounts.filter((kind) => above.authorize.accounts.includes(kind))
-    : above.authorize.accounts;
+function ruleOfBoth(above: LocationSettings, below: LocationSettings): AuthorizeRule {
+  if (!maps(above)) return below.authorize;
+  return maps(below) ? bothRules(above.authorize, below.authorize) : above.authorize;
 }
 
 /** Neither anonymous nor mapping: nobody gets in, whatever else is demanded. */

@@ -6,6 +6,7 @@
 import { z } from 'zod';
 import { accessFlagBits, type AccessFlag } from '../iis/access-flags.ts';
 import { endpoint, hostName, ipAddress, listener, origin } from './addresses.ts';
+import { authorize } from './authorize-schema.ts';
 import { directory } from './directory-schema.ts';
 import { group, maybe, needed, standard } from './keys.ts';
 import { log } from './log-schema.ts';
@@ -142,23 +143,11 @@ export const location = group(
       },
       'who is let in',
     ).optional(),
-    authorize: group(
-      {
-        accounts: z
-          .array(choice(['user', 'computer']))
-          .min(1)
-          .optional()
-          .describe('kinds of accounts that may pass. / has [user]'),
-        groups: maybe(
-          unavailable(
-            'groups of accounts are not read yet',
-            'leave it out; let the application look at X-Remote-Sid or X-Remote-User',
-          ),
-          'groups that may pass',
-        ),
-      },
-      'which accounts pass',
-    ).optional(),
+    authorize: authorize.optional(),
+    whoami: maybe(
+      flag,
+      'answer /.dsmapper/whoami below this location: who the gateway takes the client for. / has false',
+    ),
     maximumAge: maybe(
       orNull(duration(1)),
       'how long ago the account may have been read from a directory; null: no bound but the cache',

@@ -3,6 +3,7 @@
  * message of zod.
  */
 import type { z } from 'zod';
+import { emptyOrNull } from './keys.ts';
 import { keysAt, languageEntries } from './language-map.ts';
 import { pathText, type Reading } from './reading.ts';
 import { shown, wrongOf } from './scalars.ts';
@@ -56,7 +57,9 @@ function complainOf(issue: z.core.$ZodIssue, schema: z.ZodType, base: Path, read
   } else if (issue.code === 'invalid_type') {
     wrongShape(raw, issue.expected === 'array', keysAt(schema, inside), path, reading);
   } else if (issue.code === 'too_small') {
-    reading.mistake(path, 'the list is empty', { hint: 'it needs at least one entry' });
+    reading.mistake(path, 'the list is empty', {
+      hint: issue.message === emptyOrNull ? emptyOrNull : 'it needs at least one entry',
+    });
   } else {
     const { wrong, hint, hidden = false } = wrongOf(issue);
     reading.mistake(path, wrong, { hint, on: hidden ? 'key' : 'value' });
@@ -95,6 +98,6 @@ function elsewhere(key: string): string | null {
 /** `Ssl,SslNegotiateCert` is how IIS writes a list. */
 function listHint(raw: unknown): string {
   const words = typeof raw === 'string' ? raw.split(',').map((word) => word.trim()) : [];
-  const plain = words.length > 0 && words.every((word) => /^[A-Za-z][\w.:/-]*$/.test(word));
+  const plain = words.length > 0 && words.every((word) => /^[A-Za-z][\w.:/\\@-]*$/.test(word));
   return plain ? `write \`[${words.join(', ')}]\`` : 'write one entry a line, each after a hyphen';
 }
