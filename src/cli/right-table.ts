@@ -34,7 +34,7 @@ export const attributeRights: ReadonlyMap<string, AttributeRight> = new Map([
   ['logonHours', { right: sets.logon, always: false, searched: false }],
   [
     'whenCreated',
-    { right: 'read of whenCreated (bf967a00-0de6-11d0-a285-00aa003049e2)', always: true, searched: false },
+    { right: 'read of whenCreated (bf967a78-0de6-11d0-a285-00aa003049e2)', always: true, searched: false },
   ],
   ['altSecurityIdentities', { right: sets.public, always: false, searched: true }],
   ['servicePrincipalName', { right: sets.public, always: false, searched: true }],
@@ -44,6 +44,6 @@ export const attributeRights: ReadonlyMap<string, AttributeRight> = new Map([
 export const otherRights = {
   list: 'List Contents on the containers of the accounts, and List Object where that mode is on (dSHeuristics)',
   groups: sets.remote,
-  changes: 'read of uSNChanged (bf967a70-0de6-11d0-a285-00aa003049e2)',
+  changes: 'read of uSNChanged (bf967a6f-0de6-11d0-a285-00aa003049e2)',
   sites: 'read of CN=Sites in the configuration, which Authenticated Users have',
 } as const;
