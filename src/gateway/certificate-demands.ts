@@ -10,13 +10,14 @@ import type { TrustedPath } from '../trust/judgement.ts';
 import { isValidFor } from '../trust/policy-graph.ts';
 import { rfc4514Text } from '../x509/name.ts';
 import { oidName } from '../x509/oid.ts';
-import type { LocationSettings } from './settings.ts';
+import type { AuthorizeRule } from './settings.ts';
 
-/** @returns the first demand that is not met; null: all are */
+/** @param place the location's path, for messages @returns the first demand that is not met; null: all are */
 export function unmetDemand(
   identity: MappedIdentity,
   path: TrustedPath,
-  { path: place, authorize }: LocationSettings,
+  authorize: AuthorizeRule,
+  place: string,
 ): Verdict | null {
   const { account, methods, strengthBy } = identity;
   const refuse = (code: Verdict['code'], detail: string) => verdict(code, detail, account);

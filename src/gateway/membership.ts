@@ -24,8 +24,8 @@ export interface Membership {
 export interface MembershipQuestion {
   readonly account: Account;
   readonly location: LocationSettings;
-  /** Null: the location names nobody. */
-  readonly rule: PinnedRule | null;
+  /** Whom the rule names; null: nobody, then everybody passes. */
+  readonly members: PinnedRule | null;
   readonly mapper: Pick<Mapper, 'groupsOf'> | null;
   readonly now: Instant;
   readonly steps: Steps;
@@ -35,7 +35,7 @@ export interface MembershipQuestion {
 
 /** At once where the groups are not needed, or remembered. */
 export function membershipOf(question: MembershipQuestion): Membership | Promise<Membership> {
-  const { account, location, rule, mapper } = question;
+  const { account, location, members: rule, mapper } = question;
   if (rule === null || rule.users.has(account.sid)) return passes;
   const elsewhere = `${account.name} is none of the users ${listOf([...rule.users.values()])} of location ${location.path}`;
   if (rule.groups.size === 0) return { refusal: withoutGroups(elsewhere, rule, account), readAt: null };

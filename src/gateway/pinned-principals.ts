@@ -8,7 +8,8 @@ import type { SetAlarm } from '../base/alarm.ts';
 import type { Clock } from '../base/clock.ts';
 import { Failure } from '../base/failure.ts';
 import type { Forest, Principal, PrincipalName, PrincipalReader } from '../directory/directory.ts';
-import type { LocationSettings, SiteSettings } from './settings.ts';
+import { rulesOf } from './authorize-rules.ts';
+import type { AuthorizeRule, SiteSettings } from './settings.ts';
 
 /** Whom a location names. What is pending becomes a user or a group when the directory has answered. */
 export interface PinnedRule {
@@ -20,8 +21,8 @@ export interface PinnedRule {
 }
 
 export interface PinnedPrincipals {
-  /** Null where the location names nobody. @throws TypeError for a location of another setup */
-  of(location: LocationSettings): PinnedRule | null;
+  /** Null where the rule names nobody. @throws TypeError for a rule of another setup */
+  of(rule: AuthorizeRule): PinnedRule | null;
   /** Resolves when there is an answer about every name, and when `timeout` has passed; the rest is looked for in the background. */
   settle(timeout: Millis): Promise<void>;
   /** As `settle`. @throws Failure `principal` for the first name that does not exist, or is another kind of object */
@@ -64,7 +65,7 @@ interface LiveRule {
 
 export function createPinnedPrincipals(sites: readonly SiteSettings[], means: PinningMeans): PinnedPrincipals {
   const { clock, random, setAlarm } = means;
-  const rules = new Map<LocationSettings, LiveRule | null>();
+  const rules = new Map<AuthorizeRule, LiveRule | null>();
   const wanted = collect(sites, rules);
   const groups = new Set<Sid>();
   let callOff = () => {};
@@ -77,10 +78,7 @@ export function createPinnedPrincipals(sites: readonly SiteSettings[], means: Pi
     await Promise.all(open().map(async (one) => take(one, await answerFor(one, means.forests, deadline))));
   }
 
-  function take(
-    one: Wanted,
-    answer: Principal | { readonly kind: 'pending' | 'wrong'; readonly reason: string },
-  ): void {
+  function take(one: Wanted, answer: Found): void {
     if (life.closed) return;
     const text = textOf(one.name);
     if ('sid' in answer) {
@@ -127,10 +125,10 @@ export function createPinnedPrincipals(sites: readonly SiteSettings[], means: Pi
   }
 
   return {
-    of(location) {
-      const rule = rules.get(location);
-      if (rule === undefined) throw new TypeError(`location ${location.path} belongs to another setup`);
-      return rule;
+    of(rule) {
+      const members = rules.get(rule);
+      if (members === undefined) throw new TypeError('the rule belongs to another setup');
+      return members;
     },
     settle,
     async start(timeout) {
@@ -146,32 +144,33 @@ export function createPinnedPrincipals(sites: readonly SiteSettings[], means: Pi
   };
 }
 
-/** Each name once, however many locations have it; fills in the rules of all locations. */
+/** Each name once, however many rules have it; fills in the rules of all locations. */
 function collect(
   sites: readonly SiteSettings[],
-  rules: Map<LocationSettings, LiveRule | null>,
+  rules: Map<AuthorizeRule, LiveRule | null>,
 ): ReadonlyMap<string, Wanted> {
   const wanted = new Map<string, Wanted>();
-  for (const site of sites) {
-    for (const location of site.locations) {
-      const { groups, users } = location.authorize;
-      const rule: LiveRule = { users: new Map(), groups: new Map(), pending: new Map() };
-      rules.set(location, groups.length + users.length === 0 ? null : rule);
-      const named = [
-        ...groups.map((name) => ({ role: 'group' as const, name })),
-        ...users.map((name) => ({ role: 'user' as const, name })),
-      ];
-      for (const { role, name } of named) {
-        const key = `${role} ${textOf(name)}`;
-        const place = `site ${site.name}, location ${location.path}`;
-        const one = wanted.get(key) ?? { role, name, place, rules: [], state: unasked };
-        wanted.set(key, one);
-        one.rules.push(rule);
-        rule.pending.set(key, `${key} ${unasked.reason}`);
-      }
-    }
-  }
+  for (const site of sites)
+    for (const location of site.locations)
+      for (const rule of rulesOf(location.authorize))
+        if (!rules.has(rule)) rules.set(rule, want(rule, `site ${site.name}, location ${location.path}`, wanted));
   return wanted;
+}
+
+function want({ groups, users }: AuthorizeRule, place: string, wanted: Map<string, Wanted>): LiveRule | null {
+  const rule: LiveRule = { users: new Map(), groups: new Map(), pending: new Map() };
+  const named = [
+    ...groups.map((name) => ({ role: 'group' as const, name })),
+    ...users.map((name) => ({ role: 'user' as const, name })),
+  ];
+  for (const { role, name } of named) {
+    const key = `${role} ${textOf(name)}`;
+    const one = wanted.get(key) ?? { role, name, place, rules: [], state: unasked };
+    wanted.set(key, one);
+    one.rules.push(rule);
+    rule.pending.set(key, `${key} ${unasked.reason}`);
+  }
+  return named.length === 0 ? null : rule;
 }
 
 const unasked = { kind: 'pending', reason: 'has not been looked up yet' } as const;
