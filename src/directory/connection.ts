@@ -3,7 +3,16 @@
  * connection. It never reconnects, never chases a referral, and every search settles by its own deadline whatever
  * ldapts does. How a connection comes to be is in `opening.ts`; which server to ask is decided by `server-group.ts`.
  */
-import { AndFilter, type Client, Control, EqualityFilter, OrFilter, PresenceFilter, type Filter } from 'ldapts';
+import {
+  AndFilter,
+  type Client,
+  Control,
+  EqualityFilter,
+  GreaterThanEqualsFilter,
+  OrFilter,
+  PresenceFilter,
+  type Filter,
+} from 'ldapts';
 import type { Millis } from '../base/brand.ts';
 import { reasonOf } from '../base/failure.ts';
 import { normaliseEntry, type DirectoryEntry } from './entry.ts';
@@ -21,6 +30,16 @@ export interface DirectorySearch {
    * as soon as the request carries a limit.
    */
   readonly sizeLimit: number;
+  readonly controls?: readonly SearchControl[];
+}
+
+/** What a request carries beside itself (RFC 4511 section 4.1.11). */
+export interface SearchControl {
+  readonly oid: string;
+  /** A server that does not know it must refuse the search. */
+  readonly critical: boolean;
+  /** Its value in BER; null: it has none. */
+  readonly value: Buffer | null;
 }
 
 export type Answer =
@@ -121,7 +140,10 @@ async function send(
       sizeLimit: request.sizeLimit,
       timeLimit: Math.ceil(timeout / 1000),
     },
-    scoped && request.scope !== 'base' ? [new Control(domainScope)] : [],
+    [
+      ...(scoped && request.scope !== 'base' ? [new Control(domainScope)] : []),
+      ...(request.controls ?? []).map((control) => new WireControl(control)),
+    ],
   );
   // Search references are continuations to other servers: read and dropped: nobody is asked because an answer names it.
   return answer.searchEntries.map(normaliseEntry);
@@ -136,10 +158,25 @@ export const domainScope = '1.2.840.113556.1.4.1339';
  */
 const everyAttribute: string[] = Object.assign([], { includes: () => true });
 
+class WireControl extends Control {
+  readonly #value: Buffer | null;
+
+  constructor({ oid, critical, value }: SearchControl) {
+    super(oid, { critical });
+    this.#value = value;
+  }
+
+  override writeControl(writer: Parameters<Control['writeControl']>[0]): void {
+    if (this.#value !== null) writer.writeBuffer(this.#value, 0x04);
+  }
+}
+
 /** Filter objects with Buffer values only: ldapts encodes `\xx` of a string filter once more as UTF-8. */
 function wireFilter(filter: SearchFilter): Filter {
   if (filter.kind === 'present') return new PresenceFilter({ attribute: filter.attribute });
   if (filter.kind === 'equal') return new EqualityFilter({ attribute: filter.attribute, value: filter.value });
+  if (filter.kind === 'atLeast')
+    return new GreaterThanEqualsFilter({ attribute: filter.attribute, value: String(filter.value) });
   const filters = filter.parts.map(wireFilter);
   return filter.kind === 'and' ? new AndFilter({ filters }) : new OrFilter({ filters });
 }

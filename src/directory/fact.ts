@@ -19,6 +19,8 @@ export interface Fact<T> {
   current(): Promise<Known<T>>;
   /** A server has come back: a value that could not be read is read now, or right after the attempt under way. */
   nudge(): void;
+  /** The value may be another now: it is read now, and once more after an attempt under way. */
+  renew(): void;
   /** Ends the refreshing; resolves when no attempt is under way. */
   close(): Promise<void>;
 }
@@ -33,8 +35,15 @@ export interface FactSettings {
 /** Refreshes that may fail in a row before the last value is not believed any more. */
 const patience = 3;
 
-/** @param read never rejects, settles in bounded time */
-export function createFact<T>(read: () => Promise<Reading<T>>, { refresh, clock, random }: FactSettings): Fact<T> {
+/**
+ * @param read never rejects, settles in bounded time
+ * @param replaced told of each value that was read after another one
+ */
+export function createFact<T>(
+  read: () => Promise<Reading<T>>,
+  { refresh, clock, random }: FactSettings,
+  replaced: (before: T, after: T) => void = () => {},
+): Fact<T> {
   let last: { readonly value: T; readonly server: string; readonly readAt: Instant; readonly at: number } | null = null;
   let reason = '';
   let failures = 0;
@@ -42,25 +51,35 @@ export function createFact<T>(read: () => Promise<Reading<T>>, { refresh, clock,
   let closed = false;
   let attempt: Promise<void> | null = null;
   let nudged = false;
+  let outdated = false;
 
   function start(): void {
     if (closed || attempt !== null) return;
     if (timer !== null) clearTimeout(timer);
     nudged = false;
+    outdated = false;
     attempt = readOnce().finally(() => (attempt = null));
   }
 
   async function readOnce(): Promise<void> {
     const reading = await read();
     if (reading.kind === 'read') {
+      const before = last;
       last = { ...reading, readAt: clock.now(), at: clock.monotonic() };
       failures = 0;
+      if (before !== null) replaced(before.value, reading.value);
     } else {
       reason = reading.reason;
       failures += 1;
     }
     if (closed) return;
-    const pause = failures === 0 ? refresh : nudged ? 0 : Math.min(refresh, backoffDelay(failures, random));
+    const pause = outdated
+      ? 0
+      : failures === 0
+        ? refresh
+        : nudged
+          ? 0
+          : Math.min(refresh, backoffDelay(failures, random));
     timer = setTimeout(start, pause);
     timer.unref();
   }
@@ -78,6 +97,10 @@ export function createFact<T>(read: () => Promise<Reading<T>>, { refresh, clock,
     nudge() {
       nudged = true;
       if (failures > 0) start();
+    },
+    renew() {
+      outdated = true;
+      start();
     },
     async close() {
       closed = true;

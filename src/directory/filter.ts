@@ -5,6 +5,8 @@
 export type SearchFilter =
   | { readonly kind: 'and' | 'or'; readonly parts: readonly SearchFilter[] }
   | { readonly kind: 'equal'; readonly attribute: string; readonly value: Buffer }
+  /** An INTEGER that is not less. */
+  | { readonly kind: 'atLeast'; readonly attribute: string; readonly value: number }
   | { readonly kind: 'present'; readonly attribute: string };
 
 export function equalTo(attribute: string, value: string | Buffer): SearchFilter {
@@ -16,6 +18,7 @@ export const anything: SearchFilter = { kind: 'present', attribute: 'objectClass
 /** `(&(objectClass=user)(|(userPrincipalName=a@b)))`; printable ASCII only, everything else as `\xx`. */
 export function filterText(filter: SearchFilter): string {
   if (filter.kind === 'present') return `(${filter.attribute}=*)`;
+  if (filter.kind === 'atLeast') return `(${filter.attribute}>=${filter.value})`;
   if (filter.kind === 'equal') return `(${filter.attribute}=${valueText(filter.value)})`;
   return `(${filter.kind === 'and' ? '&' : '|'}${filter.parts.map(filterText).join('')})`;
 }

@@ -2,6 +2,7 @@
  * What is true of the whole forest, read from its configuration naming context at any controller. Decides to which forest this directory
  * belongs: NTAuth of one forest must not vouch for accounts of another, so a server of a second forest is not taken.
  */
+import { isDeepStrictEqual } from 'node:util';
 import type { Digest, Millis } from '../base/brand.ts';
 import { domainOfDn, sameDn } from './dn.ts';
 import { createFact, type Fact, type FactSettings, type Reading } from './fact.ts';
@@ -18,12 +19,16 @@ export interface ForestFacts {
   foreign(rootDse: RootDse, mustSay?: boolean): string | null;
   /** DNS name of the forest, which is that of its root domain, as soon as a server has told it; empty when none has until the end. */
   readonly root: Promise<string>;
+  /** Either may be another now: both are read again at once. */
+  renew(): void;
   /** NetBIOS name of a domain, waited for until `deadline` (monotonic milliseconds); else why it is not known. */
   netbiosName(domain: string, deadline: number): Promise<{ readonly name: string } | { readonly reason: string }>;
   close(): Promise<void>;
 }
 
 export interface ForestFactsSettings extends FactSettings {
+  /** Told when what was read is not what was read before. */
+  readonly changed: (what: 'ntAuth' | 'partitions') => void;
   /** The domains' controllers. */
   readonly groups: readonly ServerGroup[];
   /** Bound on one reading. */
@@ -53,8 +58,12 @@ export function createForestFacts(settings: ForestFactsSettings): ForestFacts {
       }
       return { kind: 'unknown', reason: reasons.join('; ') };
     };
-  const ntAuth = createFact(fromAny(readNtAuth), settings);
-  const partitions = createFact(fromAny(readPartitions), settings);
+  const ntAuth = createFact(fromAny(readNtAuth), settings, (before, after) => {
+    if (before.size !== after.size || [...before].some((one) => !after.has(one))) settings.changed('ntAuth');
+  });
+  const partitions = createFact(fromAny(readPartitions), settings, (before, after) => {
+    if (!isDeepStrictEqual(inOrder(before), inOrder(after))) settings.changed('partitions');
+  });
   /** A domain keeps its NetBIOS name: one that was ever read stays true. */
   const names = new Map<string, string>();
 
@@ -75,6 +84,10 @@ export function createForestFacts(settings: ForestFactsSettings): ForestFacts {
       if (sameDn(configuration, configurationNamingContext)) return null;
       return `the server belongs to another forest, ${configurationNamingContext}: this one is ${configuration}`;
     },
+    renew() {
+      ntAuth.renew();
+      partitions.renew();
+    },
     async netbiosName(domain, deadline) {
       const known = names.get(domain);
       if (known !== undefined) return { name: known };
@@ -93,4 +106,9 @@ export function createForestFacts(settings: ForestFactsSettings): ForestFacts {
       await Promise.all([ntAuth.close(), partitions.close()]);
     },
   };
+}
+
+/** The server names them in no order of its own. */
+function inOrder({ netbiosNames, upnSuffixes }: Partitions): Partitions {
+  return { netbiosNames, upnSuffixes: upnSuffixes.toSorted() };
 }

@@ -114,15 +114,11 @@ export function createForestServers(
       get up() {
         return controller.state === 'up';
       },
-      open(limits, timeout, signal) {
+      open(limits, timeout, signal, heard = () => {}) {
         const opening = openings.get(controller);
         if (opening === undefined) return Promise.resolve({ kind: 'failed', reason: 'it is not known any more' });
         const patience = Math.min(connectTimeout, timeout) as Millis;
-        return openConnection(
-          { ...opening, connectTimeout: patience, limits },
-          { heard: () => {}, ended: () => {} },
-          signal,
-        );
+        return openConnection({ ...opening, connectTimeout: patience, limits }, { heard, ended: () => {} }, signal);
       },
     };
   }

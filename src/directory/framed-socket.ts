@@ -30,12 +30,12 @@ export class FramedSocket extends Duplex {
   readonly #socket: Socket;
   readonly #framer: Framer;
   readonly #limits: FramingLimits;
-  readonly #heard: () => void;
+  readonly #heard: (message: Buffer) => void;
   #unfinished = 0;
   #reason = '';
 
   /** @param heard called for every message of the server */
-  constructor(socket: Socket, limits: FramingLimits, heard: () => void) {
+  constructor(socket: Socket, limits: FramingLimits, heard: (message: Buffer) => void) {
     super({ readableObjectMode: true });
     this.#socket = socket;
     this.#framer = createFramer(limits.message);
@@ -64,7 +64,7 @@ export class FramedSocket extends Duplex {
       const head = outlineOf(message);
       if (head === null) return this.fail('the server sent a malformed message');
       if (head.id === 0) return this.fail('the server announced that it disconnects');
-      this.#heard();
+      this.#heard(message);
       this.#unfinished = head.operation === 'done' ? 0 : this.#unfinished + message.length;
       if (this.#unfinished > this.#limits.unfinished) return this.fail(tooMuch);
       this.push(message);

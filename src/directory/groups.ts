@@ -5,6 +5,7 @@
  */
 import type { Clock } from '../base/clock.ts';
 import type { Dn, Sid } from '../base/brand.ts';
+import type { AccountKind } from '../base/identity.ts';
 import type { Groups, SearchRecord } from './directory.ts';
 import { dnOfDomain } from './dn.ts';
 import type { DirectorySearch } from './connection.ts';
@@ -12,6 +13,7 @@ import { valuesOf } from './entry.ts';
 import { anything, equalTo } from './filter.ts';
 import { completeEntry } from './range.ts';
 import { resultCodes } from './result-code.ts';
+import type { Found } from './search.ts';
 import type { GroupAnswer, ServerGroup } from './server-group.ts';
 import { parseSid } from './sid.ts';
 
@@ -20,6 +22,7 @@ export interface Member {
   readonly dn: Dn;
   /** objectGUID, 32 hex digits in wire order. */
   readonly guid: string;
+  readonly kind: AccountKind | 'group';
 }
 
 /**
@@ -27,7 +30,7 @@ export interface Member {
  * @param deadline monotonic milliseconds
  */
 export async function readGroups(
-  { dn, guid }: Member,
+  { dn, guid, kind }: Member,
   group: ServerGroup,
   deadline: number,
   clock: Clock,
@@ -35,11 +38,11 @@ export async function readGroups(
   const records: SearchRecord[] = [];
   const unknown = (reason: string): Groups => ({ kind: 'unknown', reason: `the groups of ${dn}: ${reason}` });
   const readAt = clock.now();
-  let answer = await group.search(tokenGroupsOf(dn), deadline, records);
+  let answer = await group.search(tokenGroupsOf(dn, kind), deadline, records);
   if (isElsewhere(answer, guid)) {
     const current = await currentName(guid, group, deadline, records);
     if ('reason' in current) return unknown(current.reason);
-    answer = await group.search(tokenGroupsOf(current.dn), deadline, records);
+    answer = await group.search(tokenGroupsOf(current.dn, kind), deadline, records);
   }
   if (answer.kind !== 'entries') return unknown(answer.reason);
   const { server } = answer;
@@ -49,8 +52,8 @@ export async function readGroups(
   const complete = await completeEntry({ entry, server }, group, deadline, records);
   if (complete.kind === 'unknown') return unknown(complete.reason);
   const values = complete.found.flatMap((found) => valuesOf(found.entry, 'tokenGroups'));
-  // Everybody has a primary group, so nobody has none.
-  if (values.length === 0)
+  // Every account has a primary group, so none has no groups; a group may have none, and says so by what everybody may read.
+  if (values.length === 0 && (kind !== 'group' || complete.found.some(isMember)))
     return unknown(
       `${server} gave no tokenGroups: the bind account needs the right to read it, as members of Windows Authorization Access Group have`,
     );
@@ -60,8 +63,13 @@ export async function readGroups(
 }
 
 /** Computed attributes are given for one object only, asked for by its name. */
-function tokenGroupsOf(dn: string): DirectorySearch {
-  return { base: dn, scope: 'base', filter: anything, attributes: ['objectGUID', 'tokenGroups'], sizeLimit: 0 };
+function tokenGroupsOf(dn: string, kind: Member['kind']): DirectorySearch {
+  const attributes = ['objectGUID', 'tokenGroups', ...(kind === 'group' ? ['memberOf'] : [])];
+  return { base: dn, scope: 'base', filter: anything, attributes, sizeLimit: 0 };
+}
+
+function isMember({ entry }: Found): boolean {
+  return valuesOf(entry, 'memberOf').length > 0;
 }
 
 /** The object has been moved or renamed since its name was read. */

@@ -21,7 +21,13 @@ export interface ObjectServer {
   readonly host: string;
   readonly up: boolean;
   /** A connection of its own. Settles within `timeout`. */
-  open(limits: FramingLimits, timeout: Millis, signal: AbortSignal): Promise<Opened>;
+  open(
+    limits: FramingLimits,
+    timeout: Millis,
+    signal: AbortSignal,
+    /** For every message of the server. */
+    heard?: (message: Buffer) => void,
+  ): Promise<Opened>;
 }
 
 export interface ForestReader extends ObjectReader {

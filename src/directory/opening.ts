@@ -22,7 +22,7 @@ export interface OpeningSettings extends Omit<SecureSettings, 'clientCertificate
 
 export interface ConnectionEvents {
   /** For every message of the server. */
-  heard(): void;
+  heard(message: Buffer): void;
   /** Once, when a connection that had been handed out has ended. */
   ended(reason: string): void;
 }
@@ -53,7 +53,7 @@ export async function openConnection(
   try {
     const socket = await connectSecurely({ ...settings, clientCertificate }, attempt.signal);
     phase = 'answer to the bind';
-    const framed = new FramedSocket(socket, settings.limits ?? framingLimits, () => events.heard());
+    const framed = new FramedSocket(socket, settings.limits ?? framingLimits, (message) => events.heard(message));
     const client = createClient(settings.endpoint.url, framed);
     const bound = await bind(client, framed, settings, attempt.signal);
     if (bound.kind === 'accepted')

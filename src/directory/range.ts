@@ -17,7 +17,7 @@ const maximumParts = 20;
  */
 export async function completeEntry(
   found: Found,
-  group: ServerGroup,
+  group: Pick<ServerGroup, 'search'>,
   deadline: number,
   records: SearchRecord[],
 ): Promise<Findings> {
@@ -36,7 +36,7 @@ async function completeAttribute(
   { entry: { dn }, server }: Found,
   name: string,
   first: EntryAttribute,
-  group: ServerGroup,
+  group: Pick<ServerGroup, 'search'>,
   deadline: number,
   records: SearchRecord[],
 ): Promise<EntryAttribute | string> {
