@@ -24,21 +24,34 @@ function adviceOf(match: ValueMatch): readonly Advice[] {
       },
     ];
   if (faults.length === 0) return [];
-  const why = faults.map(({ text }) => text).join('; ');
-  if (corrected !== null)
-    return [{ code: 'correctValue', text: `in place of ${value} write this value: ${why}`, value: corrected }];
-  const told = meanings.find(([code]) => faults.some((fault) => fault.code === code));
-  return [{ code: told?.[1] ?? 'wrongValue', text: `${value}: ${why}`, value: null }];
+  if (corrected !== null) return [{ code: 'correctValue', text: `write this in place of ${value}`, value: corrected }];
+  const told = meanings.find((meaning) => faults.some((fault) => meaning.faults.includes(fault.code))) ?? useless;
+  return [{ code: told.code, text: `${value} ${told.text}`, value: null }];
 }
 
-/** The first of these faults says what the value is; others are only wrong. */
-const meanings: readonly (readonly [FaultCode, string])[] = [
-  ['looksAlike', 'looksAlike'],
-  ['otherIssuer', 'otherCertificate'],
-  ['otherSubject', 'otherCertificate'],
-  ['otherSerial', 'renewed'],
-  ['otherHash', 'renewed'],
-  ['otherKeyIdentifier', 'otherCertificate'],
-  ['otherSid', 'otherCertificate'],
-  ['otherMail', 'otherCertificate'],
+interface Meaning {
+  readonly faults: readonly FaultCode[];
+  readonly code: string;
+  readonly text: string;
+}
+
+/** The first that applies says what the value is; its other faults do not matter then. What is wrong stands with the value. */
+const meanings: readonly Meaning[] = [
+  {
+    faults: ['looksAlike'],
+    code: 'looksAlike',
+    text: 'is written with other letters than the certificate: only if the same person is meant, write it as the certificate does',
+  },
+  {
+    faults: ['otherIssuer', 'otherSubject', 'otherKeyIdentifier', 'otherSid', 'otherMail'],
+    code: 'otherCertificate',
+    text: 'belongs to another certificate',
+  },
+  {
+    faults: ['otherSerial', 'otherHash'],
+    code: 'renewed',
+    text: 'belongs to another certificate, perhaps the one before this was renewed: it can go when that is not used any more',
+  },
 ];
+
+const useless: Meaning = { faults: [], code: 'wrongValue', text: 'can never match: take it away or correct it' };

@@ -67,7 +67,6 @@ function valueLines({ problem, values }: AccountMatch): readonly string[] {
   return values.flatMap((match) => [
     `  ${match.method === null ? '-' : '+'} ${printable(match.value)}`,
     ...wrapText(printable(opinionOf(match)), '      '),
-    ...(match.corrected === null ? [] : ['      write this instead:', `        ${printable(match.corrected)}`]),
   ]);
 }
 

@@ -109,8 +109,7 @@ function valueLines({ method, value, strength, survives, warnings }: Suggestion,
   return [
     `  ${method} (${paint(strength === 'strong' ? 'green' : 'yellow', strength)})`,
     `    ${printable(value)}`,
-    `    survives renewal with the same key: ${renewalWithSameKey}, with a new key: ${renewalWithNewKey},`,
-    `      a certificate of another CA: ${anotherCa}`,
+    `    survives renewal with the same key: ${renewalWithSameKey}, a new key: ${renewalWithNewKey}, another CA: ${anotherCa}`,
     ...warnings.flatMap(({ text }) => wrapText(text, '    ! ')),
   ];
 }
