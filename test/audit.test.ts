@@ -182,6 +182,9 @@ await t.test('the same value on two accounts', async (t) => {
   const elsewhere = forestOf([account('x', [strong])], { name: 'other', configured: ['other.test'] });
   t.match(told(await audit(means([forestOf([account('a', [strong])]), elsewhere]))), ['duplicateValue LAB\\x']);
 
+  const broken = await auditOf([account('a', ['X509:<S>', 'X509:']), account('b', ['X509:<S>', 'X509:'])]);
+  t.notMatch(told(broken).join(), 'duplicate', 'what no certificate matches belongs to nobody twice');
+
   const mover = account('mover', [strong]);
   t.strictSame(told(await auditOf([mover, mover])), [], 'an account that is met again is no duplicate of itself');
 });

@@ -21,7 +21,7 @@ export interface AccountMeans {
 
 export interface JudgedAccount {
   readonly findings: readonly AuditFinding[];
-  /** Values that are for certificates, well-formed or not: those that may be duplicates. */
+  /** Values that a certificate can match: those that may be duplicates. */
   readonly values: readonly string[];
   /** Certificates that would be found by a value of the account. */
   readonly matches: readonly CertificateMatch[];
@@ -31,11 +31,11 @@ export function judgeAccount(account: Account, means: AccountMeans): JudgedAccou
   const shown = shownAccount(account);
   const judged = account.altSecurityIdentities.map((value) => judgeValue(value, account, shown, means));
   const matches = judged.flatMap((one) => one.matches);
-  const values = judged.filter(({ opinion }) => opinion.kind !== 'kerberos' && opinion.kind !== 'foreign');
+  const meant = judged.some(({ opinion }) => opinion.kind !== 'kerberos' && opinion.kind !== 'foreign');
   const findings = judged.flatMap((one) => one.findings);
-  if (values.length > 0)
-    findings.push(...strengthFindings(judged, account, shown), ...stateFindings(account, shown, means.now));
-  return { findings, values: values.map(({ value }) => value), matches };
+  if (meant) findings.push(...strengthFindings(judged, account, shown), ...stateFindings(account, shown, means.now));
+  const values = judged.filter(({ opinion }) => opinion.kind === 'mapping').map(({ value }) => value);
+  return { findings, values, matches };
 }
 
 export function shownAccount({ name, sid, dn }: Account): AuditAccount {
