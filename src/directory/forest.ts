@@ -227,10 +227,13 @@ function withinDeadline(
   return promise;
 }
 
-function check({ domains }: ForestSettings): void {
+function check({ domains, globalCatalogDiscovery }: ForestSettings): void {
   const refuse = (message: string, hint: string): Failure =>
     new Failure(message, { code: 'directory-settings', hint, exitCode: 2 });
   if (domains.length === 0) throw refuse('no domain is configured', 'name at least one Active Directory domain');
+  for (const site of [...domains.map(({ discovery }) => discovery?.site), globalCatalogDiscovery?.site])
+    if (typeof site === 'string' && !/^[a-z0-9_-]{1,63}$/i.test(site))
+      throw refuse(`${JSON.stringify(site)} is not the name of a site`, 'letters, digits and hyphens, 63 at most');
   for (const { name, controllers, discovery, bind } of domains) {
     if (!/^[a-z0-9_-]+(?:\.[a-z0-9_-]+)*$/.test(name))
       throw refuse(

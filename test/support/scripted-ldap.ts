@@ -18,6 +18,8 @@ import {
 
 export type Bind = Extract<Request, { kind: 'bind' }>;
 
+export type Extended = Extract<Request, { kind: 'extended' }>;
+
 export interface ScriptedConnection {
   /** 1 for the first connection that the server took. */
   readonly number: number;
@@ -32,6 +34,8 @@ export interface Script {
   /** True: taken. */
   bind?: (request: Bind, connection: ScriptedConnection) => boolean;
   search?: (request: SearchRequest, connection: ScriptedConnection) => boolean;
+  /** Extended operations are not known unless the script takes them. */
+  extended?: (request: Extended, connection: ScriptedConnection) => boolean;
 }
 
 export interface ScriptedServer {
@@ -73,6 +77,8 @@ export async function startScriptedLdap(
           binds += 1;
           if (self.script.bind?.(request, connection) !== true) connection.bound(request.id);
         }
+        if (request.kind === 'extended' && self.script.extended?.(request, connection) !== true)
+          connection.raw(encodeResult(request.id, responseTag.extended, { code: 2 }));
         if (request.kind === 'search') {
           searches.push(request);
           if (self.script.search?.(request, connection) === true) continue;
