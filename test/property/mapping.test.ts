@@ -8,13 +8,16 @@ import { systemClock } from '../../src/base/clock.ts';
 import { noSteps } from '../../src/base/steps.ts';
 import type { Instant } from '../../src/base/brand.ts';
 import { adNameSpellings, adNameText } from '../../src/mapping/ad-name.ts';
-import { serialSpellings } from '../../src/mapping/alt-security-identities.ts';
+import { explicitForms, serialSpellings } from '../../src/mapping/alt-security-identities.ts';
 import { candidatesOf } from '../../src/mapping/candidates.ts';
 import { createMapper } from '../../src/mapping/mapper.ts';
+import { defaultMappingSettings } from '../../src/mapping/mapper-contract.ts';
 import { parseCertificate } from '../../src/x509/certificate.ts';
 import type { Name } from '../../src/x509/name.ts';
 import { writeCertificate, type WrittenName } from '../support/certificate-writer.ts';
+import { explicitStrings } from '../support/explicit-strings.ts';
 import { createFakeDirectory, fakeAccount } from '../support/fake-directory.ts';
+import { diceOf, hostileCertificate } from '../support/hostile-certificates.ts';
 import { parsed, strictSettings, subjectFor } from '../support/mapping-cases.ts';
 
 const seed = Number(process.env['DSMAPPER_SEED'] ?? Date.now() % 2 ** 31);
@@ -66,6 +69,33 @@ await t.test('no two names share a spelling, but for line breaks that Windows it
   );
   t.ok(shared > 0, `names met ${shared} times`);
 });
+
+await t.test(
+  'a second builder, written from the published text alone, makes the same strings of any certificate',
+  async (t) => {
+    const dice = diceOf(seed);
+    const certificates = 10_000;
+    let differ = 0;
+    let parsedWhole = 0;
+    let quoted = 0;
+    for (let index = 0; index < certificates; index += 1) {
+      const der = hostileCertificate(dice);
+      const result = parseCertificate(der);
+      if (result.kind === 'malformed') continue;
+      parsedWhole += 1;
+      const built = explicitForms(result.certificate, defaultMappingSettings.openPoints).map(({ value }) => value);
+      const once = [...new Set(built)].sort();
+      const again = [...explicitStrings(der)].sort();
+      if (again.some((value) => value.includes('="'))) quoted += 1;
+      if (JSON.stringify(once) === JSON.stringify(again)) continue;
+      differ += 1;
+      if (differ <= 3) t.strictSame(once, again, der.toString('hex'));
+    }
+    t.equal(differ, 0, 'no certificate is spelled differently');
+    t.equal(parsedWhole, certificates, 'all of them, with two names each, are read');
+    t.ok(quoted > certificates / 3, `${quoted} have quotes`);
+  },
+);
 
 await t.test('every spelling of a serial reads back as its number, and only a sign octet has two', async () => {
   fc.assert(
