@@ -215,6 +215,8 @@ await t.test('the memory for duplicates', async (t) => {
     { kind: 'directory' },
     'variants without number are one',
   );
+  const repeated = many.note(`e${marks.at(-1)}`, { name: 'LAB\\again', guid: guidOf(998) });
+  t.strictSame(repeated, { kind: 'directory', name: 'LAB\\m0' }, 'only so many are told apart');
 });
 
 await t.test('beside given certificates', async (t) => {
@@ -264,6 +266,10 @@ await t.test('to whom certificates belong, by names too', async (t) => {
   t.match(shared.findings, [
     { code: 'certificateAmbiguous', certificate: 'named.pem', others: ['LAB\\thief', 'LAB\\named'] },
   ]);
+
+  const accented = account('n\u00e1med', [], { upn: 'n\u00e1med@lab.example.test' });
+  const alike = await audit(means([forestOf([accented])], withCertificates([named])));
+  t.strictSame(told(alike), ['certificateUnmapped named.pem'], 'what only the directory takes for equal is nobody');
 
   const fake = createFakeDirectory({ accounts: [] });
   fake.mood = 'silent';

@@ -9,6 +9,7 @@ import type { Millis } from '../src/base/brand.ts';
 import { accountAttributes } from '../src/directory/account.ts';
 import type { ForestSettings } from '../src/directory/directory.ts';
 import type { DirectoryEntry } from '../src/directory/entry.ts';
+import { filterText } from '../src/directory/filter.ts';
 import type { LiveForest } from '../src/directory/forest.ts';
 import type { DirectoryEntry as LabEntry } from '../src/lab/directory-server.ts';
 import {
@@ -85,6 +86,21 @@ await t.test('each read that is missing, with the right to give', async (t) => {
     t.match(bad(contacts), [new RegExp(` ${attribute} in ${domain}$`)], attribute);
     t.equal(of(contacts, attribute)?.detail, `missing at ${dc.url}: the bind account needs ${right}`, attribute);
   }
+});
+
+await t.test('an attribute that may be read and not searched', async (t) => {
+  const dc = await startDc(t, [user(1105, 'alice', full)]);
+  const settings = { ...settingsFor([dc.url]), pollInterval: 60_000 as Millis };
+  const forest = openDirectory(t, settings);
+  const blind: Pick<LiveForest, 'ask'> = {
+    async ask(place, request, patience) {
+      const answer = await forest.ask(place, request, patience);
+      const sought = filterText(request.filter).includes('(altSecurityIdentities=X509');
+      return sought && answer.kind === 'entries' ? { ...answer, entries: [] } : answer;
+    },
+  };
+  const contacts = await checkRights({ forest: blind, settings, asked: usual });
+  t.strictSame(bad(contacts), [`right to read and search altSecurityIdentities in ${domain}`]);
 });
 
 await t.test('what nobody needs to have: seen elsewhere, or not proven', async (t) => {
@@ -168,4 +184,9 @@ await t.test('domains of a forest, each for itself, and the global catalog', asy
     contacts.find(({ what }) => what === `right to search the global catalog in ${domain}`)?.detail,
     `alice found at ${catalog.url}`,
   );
+  const moved = user(1105, 'alice', { ...full, container: 'CN=Computers,DC=lab,DC=example,DC=test' });
+  const stale = await startDc(t, [moved], { globalCatalog: true });
+  const again = await startDc(t, [user(1105, 'alice', full)]);
+  const old = { ...settingsFor([again.url]), globalCatalog: [stale.url] };
+  t.strictSame(bad(await rights(t, old)), [`right to search the global catalog in ${domain}`], 'another of that name');
 });

@@ -42,11 +42,10 @@ export function createDuplicateIndex(maximumValues = usualMaximum): DuplicateInd
       const found = look(slots, key);
       // Where both are there, the one that is equal to the letter says more.
       const other = found.same ?? found.variants.find((owner) => owners.guidOf(owner) !== guid) ?? null;
-      const exact = found.same !== null && owners.guidOf(found.same) !== guid;
       const before: SeenBefore | null =
         other === null || owners.guidOf(other) === guid
           ? null
-          : { kind: exact ? 'exact' : 'directory', name: owners.nameOf(other) };
+          : { kind: found.same === null ? 'directory' : 'exact', name: owners.nameOf(other) };
       if (found.same === null && found.variants.length < maximumVariants) {
         if (used >= maximumValues) unseen += 1;
         else {
