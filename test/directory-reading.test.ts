@@ -2,14 +2,31 @@
  * What the directory room reads beside lookups: whole accounts, users and groups by name, groups of accounts, accounts again, changes,
  * and everything with a mapping. Against the embedded directory, and against scripted answers that it never gives.
  */
-import t from 'tap';
+import { hash } from 'node:crypto';
+import t, { type Test } from 'tap';
 import type { Instant, Millis, Sid } from '../src/base/brand.ts';
 import type { Account } from '../src/base/identity.ts';
 import { parseAccount, readAccount } from '../src/directory/account.ts';
-import type { Groups, PrincipalAnswer, PrincipalName } from '../src/directory/directory.ts';
+import { maximumChanges } from '../src/directory/change-search.ts';
+import type {
+  DirectoryChange,
+  ForestSettings,
+  Groups,
+  PrincipalAnswer,
+  PrincipalName,
+} from '../src/directory/directory.ts';
 import { normaliseEntry } from '../src/directory/entry.ts';
+import type { LiveForest } from '../src/directory/forest.ts';
+import { pagedResults } from '../src/directory/paging.ts';
 import { parseSid, sidOctets } from '../src/directory/sid.ts';
 import { adComputer, adGroup } from '../src/lab/directory-entries.ts';
+import {
+  encodePaging,
+  encodeResult,
+  readPaging,
+  responseTag,
+  type SearchRequest,
+} from '../src/lab/directory-messages.ts';
 import type { DirectoryEntry } from '../src/lab/directory-server.ts';
 import {
   base,
@@ -18,15 +35,20 @@ import {
   childPlace,
   domain,
   domainSid,
+  openDirectory,
   readyDirectory,
   settingsFor,
   startDc,
   startScript,
   twoDomains,
+  until,
   user,
+  type LabTest,
 } from './support/directory-world.ts';
+import type { ScriptedConnection } from './support/scripted-ldap.ts';
 
 const patience = 20_000 as Millis;
+const byText = (a: unknown, b: unknown): number => (String(a) < String(b) ? -1 : 1);
 
 await t.test('accounts', async (t) => {
   const plain = user(1105, 'alice', { altSecurityIdentities: ['A', 'B'] });
@@ -223,13 +245,13 @@ await t.test('users and groups by name', async (t) => {
     const before = lab.searches;
     const names = await forest.namesOf([...known, ...missing, ...known], patience);
     t.strictSame(
-      [...names].toSorted(),
+      [...names].toSorted(byText),
       [
         [`${childPlace.domainSid}-1105`, String.raw`CHILD\alice`],
         [`${domainSid}-1105`, String.raw`LAB\alice`],
         [`${domainSid}-2001`, String.raw`LAB\Payroll`],
         ['S-1-5-32-544', String.raw`BUILTIN\Administrators`],
-      ].toSorted(),
+      ].toSorted(byText),
     );
     t.equal(lab.searches - before, 3, '74 different SIDs, 32 in a search');
   });
@@ -260,7 +282,9 @@ await t.test('groups of an account', async (t) => {
   if (located.kind !== 'answered' || located.accounts[0] === undefined) throw new Error('no alice');
   const [alice] = located.accounts;
   const rids = (answer: Groups) =>
-    answer.kind === 'read' ? [...answer.sids].map((sid) => sid.split('-').at(-1)).toSorted() : answer.reason;
+    answer.kind === 'read'
+      ? [...answer.sids].map((sid) => sid.split('-').at(-1) ?? '').toSorted(byText)
+      : answer.reason;
 
   await t.test('nested ones and the primary group too', async (t) => {
     const before = lab.searches;
@@ -366,4 +390,225 @@ await t.test('accounts read again', async (t) => {
   t.match(kinds('alice'), { kind: 'unknown' }, 'a domain that is silent loses nobody');
   t.match(again.get(strange), { kind: 'unknown', reason: /not configured/ });
   t.equal(again.size, 43, 'one answer for each that was asked for, twins too');
+});
+
+await t.test('changes', async (t) => {
+  const interval = 20 as Millis;
+  const watched = async (
+    t: LabTest & Pick<Test, 'strictSame'>,
+    urls: readonly string[],
+    more: Partial<ForestSettings> = {},
+  ): Promise<{ forest: LiveForest; told: DirectoryChange[]; take: () => Promise<readonly DirectoryChange[]> }> => {
+    const told: DirectoryChange[] = [];
+    const forest = openDirectory(t, settingsFor(urls, { pollInterval: interval, ...more }));
+    forest.onChanges((changes) => void told.push(...changes));
+    await until(() => told.length > 0);
+    t.strictSame(
+      told.splice(0).map(({ kind }) => kind),
+      ['unsure'],
+      'what was before is not known',
+    );
+    return {
+      forest,
+      told,
+      async take() {
+        await until(() => told.length > 0);
+        return told.splice(0);
+      },
+    };
+  };
+  const staff = { sid: `${domainSid}-2002` };
+  const people = [...groups, user(1105, 'alice', { altSecurityIdentities: ['A'] }), user(1106, 'bob')];
+  const alice = `CN=alice,CN=Users,${base}`;
+
+  await t.test('without any, a poll is one search of the rootDSE', async (t) => {
+    const lab = await startDc(t, people);
+    const { told } = await watched(t, [lab.url]);
+    const { searches } = lab;
+    await lab.reached(searches + 10);
+    t.strictSame(told, []);
+    const forest = await readyDirectory(t, settingsFor([lab.url]));
+    await lab.reached(lab.searches + 5);
+    t.equal(forest.records.filter(({ base: where }) => where === '').length, 1, 'an interval of 0 never polls');
+  });
+
+  await t.test('an account that was written to is told with all that it can be found by now', async (t) => {
+    const lab = await startDc(t, people);
+    const { take } = await watched(t, [lab.url]);
+    lab.replace(alice, 'altSecurityIdentities', ['A', 'B']);
+    t.match(await take(), [
+      {
+        kind: 'account',
+        sid: `${domainSid}-1105`,
+        guid: /^[0-9a-f]{32}$/,
+        identifiers: [
+          { attribute: 'altSecurityIdentities', value: 'A' },
+          { attribute: 'altSecurityIdentities', value: 'B' },
+          { attribute: 'userPrincipalName', value: `alice@${domain}` },
+          { attribute: 'sAMAccountName', value: 'alice', domain },
+        ],
+      },
+    ]);
+    lab.move(alice, `CN=alice,OU=New,${base}`);
+    const moved = await take();
+    t.match(moved[0], { kind: 'account', sid: `${domainSid}-1105` });
+    lab.add(adComputer({ domain, domainSid, rid: 1300, name: 'pc9', servicePrincipalNames: ['HOST/pc9'] }));
+    t.match(await take(), [{ kind: 'account', sid: `${domainSid}-1300` }]);
+  });
+
+  await t.test('a group is told with the groups that it is in, also when it is in none', async (t) => {
+    const lab = await startDc(t, people);
+    const { take } = await watched(t, [lab.url]);
+    lab.replace(`CN=Payroll,CN=Users,${base}`, 'member', [`CN=bob,CN=Users,${base}`]);
+    t.match(await take(), [{ kind: 'group', sid: `${domainSid}-2001`, within: new Set([staff.sid]) }]);
+    lab.replace(`CN=Staff,CN=Users,${base}`, 'member', []);
+    t.strictSame(await take(), [{ kind: 'group', sid: staff.sid, dn: `CN=Staff,CN=Users,${base}`, within: new Set() }]);
+  });
+
+  await t.test('what nobody may see is told as such: a deletion, another object', async (t) => {
+    const lab = await startDc(t, people);
+    const { take } = await watched(t, [lab.url]);
+    lab.delete(alice);
+    t.strictSame(await take(), [{ kind: 'unseen' }]);
+    lab.add({ dn: `OU=x,${base}`, attributes: { objectClass: ['top', 'organizationalUnit'] } });
+    t.strictSame(await take(), [{ kind: 'unseen' }]);
+  });
+
+  await t.test('NTAuth and the names of domains: read at once, told when they are others', async (t) => {
+    const lab = await startDc(t, people);
+    const { forest, take, told } = await watched(t, [lab.url]);
+    await Promise.all([forest.ntAuth(), forest.domains()]);
+    const nextForest = async () => {
+      const kinds: DirectoryChange[] = [];
+      while (!kinds.some(({ kind }) => kind === 'forest')) kinds.push(...(await take()));
+      return kinds.filter(({ kind }) => kind === 'forest');
+    };
+    const configuration = `CN=Configuration,${base}`;
+    lab.replace(`CN=NTAuthCertificates,CN=Public Key Services,CN=Services,${configuration}`, 'cACertificate', [
+      Buffer.from('other'),
+    ]);
+    t.strictSame(await nextForest(), [{ kind: 'forest', what: 'ntAuth' }]);
+    t.match(await forest.ntAuth(), { kind: 'read', issuers: new Set([hash('sha256', Buffer.from('other'), 'hex')]) });
+    lab.replace(`CN=Partitions,${configuration}`, 'uPNSuffixes', ['corp.example']);
+    t.strictSame(await nextForest(), [{ kind: 'forest', what: 'partitions' }]);
+    const names = await forest.domains();
+    t.ok(names.kind === 'read' && names.domains[0]?.upnSuffixes.includes('corp.example'));
+    told.length = 0;
+    lab.replace(`CN=Partitions,${configuration}`, 'uPNSuffixes', ['corp.example']);
+    t.strictSame(await take(), [{ kind: 'unseen' }], 'written, and the same');
+  });
+
+  await t.test('a restored controller, and one that was counted further before, start over', async (t) => {
+    const lab = await startDc(t, people);
+    const { take, told } = await watched(t, [lab.url]);
+    const snapshot = lab.snapshot();
+    for (const text of ['u', 'v', 'w', 'x']) lab.replace(alice, 'description', [text]);
+    await take();
+    lab.restore(snapshot);
+    t.match(await take(), [{ kind: 'unsure', reason: /has counted to \d+ before/ }]);
+    await lab.stop();
+    lab.restore(lab.snapshot());
+    lab.replace(alice, 'description', ['y']);
+    lab.replace(alice, 'description', ['z']);
+    await lab.start();
+    t.match(await take(), [{ kind: 'unsure', reason: /may have been restored/ }]);
+    await lab.stop();
+    lab.replace(alice, 'description', ['while nobody was there']);
+    await lab.start();
+    t.match(await take(), [{ kind: 'account' }], 'the same database goes on counting');
+    t.strictSame(told, []);
+  });
+
+  await t.test('the controller that answers lookups is the one that is polled', async (t) => {
+    const first = await startDc(t, people);
+    const second = await startDc(t, people);
+    const { forest, take } = await watched(t, [first.url, second.url]);
+    await until(async () => (await forest.health()).every(({ state }) => state === 'up'));
+    await first.stop();
+    t.match(await take(), [{ kind: 'unsure', reason: /is asked now/ }]);
+    second.replace(alice, 'description', ['x']);
+    t.match(await take(), [{ kind: 'account' }]);
+    await first.start();
+    t.match(await take(), [{ kind: 'unsure', reason: /is asked now/ }], 'and back, when it is the first again');
+    first.replace(alice, 'description', ['x']);
+    t.match(await take(), [{ kind: 'account' }]);
+  });
+
+  await t.test('more changes than a page, and more than anybody looks at', async (t) => {
+    const lab = await startDc(t, people);
+    const { take, told } = await watched(t, [lab.url]);
+    for (let index = 0; index < 1300; index++) lab.add(user(10_000 + index, `new${index}`));
+    await until(() => told.length >= 1300);
+    t.equal(new Set((await take()).map((change) => ('guid' in change ? change.guid : ''))).size, 1300);
+    for (let index = 0; index <= maximumChanges; index++) lab.add(user(20_000 + index, `more${index}`));
+    t.match(await take(), [{ kind: 'unsure', reason: /more than 5000 objects/ }]);
+  });
+
+  await t.test('what cannot be read is unsure or unseen, and an empty page is not the last one', async (t) => {
+    let usn = 10;
+    let answer: (request: SearchRequest, connection: ScriptedConnection) => void = () => {};
+    const server = await startScript(t, {
+      search(request, connection) {
+        const isState = request.attributes.includes('highestCommittedUSN');
+        if (isState)
+          connection.entry(request.id, '', {
+            highestCommittedUSN: [String(usn)],
+            defaultNamingContext: [base],
+            dsServiceName: ['CN=NTDS Settings'],
+          });
+        if (request.base === 'CN=NTDS Settings')
+          connection.entry(request.id, request.base, { invocationId: ['1'.repeat(16)] });
+        const asked = request.controls.some(({ oid }) => oid === pagedResults);
+        if (asked) answer(request, connection);
+        if (isState || request.base === 'CN=NTDS Settings') connection.done(request.id);
+        return asked || isState || request.base === 'CN=NTDS Settings';
+      },
+    });
+    const { take } = await watched(t, [server.url]);
+    const person = (rid: number) => ({
+      objectClass: ['user'],
+      objectSid: [sidOctets(`${domainSid}-${rid}` as Sid)],
+      objectGUID: [Buffer.alloc(16, rid)],
+    });
+    const pageDone = (connection: ScriptedConnection, id: number, cookie: string) =>
+      connection.raw(
+        encodeResult(id, responseTag.searchDone, { code: 0, controls: [encodePaging(pagedResults, cookie)] }),
+      );
+
+    answer = (request, connection) => connection.done(request.id, 18, 'no such index');
+    usn += 1;
+    t.match(await take(), [{ kind: 'unsure', reason: /no such index/ }]);
+
+    const cookies: string[] = [];
+    answer = (request, connection) => {
+      const { cookie } = readPaging(request.controls.find(({ oid }) => oid === pagedResults)?.value ?? null);
+      cookies.push(cookie);
+      if (cookie !== '') connection.entry(request.id, `CN=a,${base}`, person(7));
+      pageDone(connection, request.id, cookie === '' ? 'next' : '');
+    };
+    usn += 1;
+    t.match(await take(), [{ kind: 'account', sid: `${domainSid}-7`, identifiers: [] }]);
+    t.strictSame(cookies, ['', 'next']);
+
+    answer = (request, connection) => {
+      connection.entry(request.id, `CN=a,${base}`, { objectClass: ['user'] });
+      connection.done(request.id);
+    };
+    usn += 1;
+    t.strictSame(await take(), [{ kind: 'unseen' }], 'somebody, and it may not be read who');
+
+    let dropped = 0;
+    answer = (request, connection) => {
+      dropped += 1;
+      if (dropped === 1) {
+        connection.socket.destroy();
+        return;
+      }
+      connection.entry(request.id, `CN=b,${base}`, person(8));
+      connection.done(request.id);
+    };
+    usn += 1;
+    t.match(await take(), [{ kind: 'account', sid: `${domainSid}-8` }], 'a line that ends is asked over again');
+    t.equal(dropped, 2);
+  });
 });

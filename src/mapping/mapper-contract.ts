@@ -1,11 +1,11 @@
 /**
  * What mapping takes and gives. HTTP and TLS are unknown here.
  */
-import type { Digest, Instant, Millis, Thumbprint } from '../base/brand.ts';
+import type { Digest, Instant, Millis, Sid, Thumbprint } from '../base/brand.ts';
 import type { Account, AccountKind } from '../base/identity.ts';
 import type { Steps } from '../base/steps.ts';
 import type { Verdict } from '../base/verdict.ts';
-import type { Groups, SearchRecord } from '../directory/directory.ts';
+import type { Again, DirectoryChange, Groups, SearchRecord } from '../directory/directory.ts';
 import type { Certificate } from '../x509/certificate.ts';
 
 /** Microsoft's names (contract of `explain --json`). */
@@ -229,6 +229,15 @@ export interface Mapper {
    * `maximumAge`; never rejects. `unknown` is passed on and forgotten.
    */
   groupsOf(account: Account, now: Instant, options: MapOptions): Groups | Promise<Groups>;
+  /** Which groups anybody asks for: when one of them, or one inside of them, changes, everybody's groups are read again. */
+  pin(groups: readonly Sid[]): void;
+  /** Drops what is not right any more after these changes; resolves to how many answers and lists of groups went. Never rejects. */
+  noteChanges(changes: readonly DirectoryChange[]): Promise<number>;
+  /**
+   * What became of accounts that were read again: answers about those that are gone or changed are dropped, the others count as read
+   * now. Resolves to how many were dropped. Never rejects.
+   */
+  noteAgain(again: ReadonlyMap<Account, Again>): Promise<number>;
   /** Drops everything, or what belongs to one account. Returns how many entries went. */
   forget(sid?: string): number;
   readonly size: number;

@@ -9,14 +9,17 @@
 import type { Digest, Instant, Millis } from '../base/brand.ts';
 import { isoText, type Clock } from '../base/clock.ts';
 import { reasonOf } from '../base/failure.ts';
+import type { Account } from '../base/identity.ts';
 import { noSteps, type Steps } from '../base/steps.ts';
 import { verdict } from '../base/verdict.ts';
-import type { Directory, SearchRecord } from '../directory/directory.ts';
+import type { Again, Directory, SearchRecord } from '../directory/directory.ts';
 import { timeRefusal } from './account-state.ts';
+import { isAnother } from './again.ts';
 import { createCacheKeys } from './cache-key.ts';
 import { candidatesOf } from './candidates.ts';
 import { withinDeadline } from './deadline.ts';
-import { readGroups } from './groups.ts';
+import { candidateHashes, identifierHashes, isTouched } from './candidate-hashes.ts';
+import { createGroupsMemory } from './groups.ts';
 import type {
   CacheOutcome,
   KdcEvent,
@@ -27,7 +30,8 @@ import type {
   MappingSettings,
   MappingSubject,
 } from './mapper-contract.ts';
-import { createMappingCache, type Kept } from './mapping-cache.ts';
+import { accountOf, createMappingCache, isIdentity, readAtOf, type Fate, type Kept } from './mapping-cache.ts';
+import { createRefreshes } from './refreshes.ts';
 import { resolve, unknown } from './resolve.ts';
 
 export interface MapperMeans {
@@ -40,11 +44,10 @@ export interface MapperMeans {
   readonly onEvent?: (event: KdcEvent) => void;
 }
 
-/** After a silence, a stale answer is served for so long (milliseconds) before the directory is asked again for it. */
-export const pauseAfterSilence = 1000;
-
 export function createMapper({ directory, settings, clock, onSearches, onEvent }: MapperMeans): Mapper {
   const cache = createMappingCache(settings.cache, clock);
+  const groups = createGroupsMemory({ directory, settings: settings.cache, deadline: settings.deadline, clock });
+  const refreshes = createRefreshes(clock);
   const keyOf = createCacheKeys(settings);
   /** Questions on their way, one per key, each ending within the deadline. */
   const asking = new Map<Digest, Promise<MappingResult>>();
@@ -60,11 +63,40 @@ export function createMapper({ directory, settings, clock, onSearches, onEvent }
         : served(kept, key, subject, now, options.steps);
     },
     candidates: (leaf) => candidatesOf(leaf, settings),
-    groupsOf: (account) => readGroups(directory, account, settings.deadline),
+    groupsOf: (account, now, options) => groups.groupsOf(account, now, options),
+    pin: (sids) => groups.pin(sids),
+    async noteChanges(changes) {
+      const all = changes.find(({ kind }) => kind === 'forest') ?? changes.find(({ kind }) => kind === 'unsure');
+      if (all !== undefined) {
+        interrupt();
+        if (all.kind === 'forest') return cache.forget() + groups.clear();
+        const { size } = cache;
+        cache.expire();
+        groups.expire();
+        return size + groups.size;
+      }
+      const accounts = changes.filter((change) => change.kind === 'account');
+      const dropped = await groups.noteGroups(changes.filter((change) => change.kind === 'group'));
+      if (accounts.length === 0) return dropped;
+      interrupt();
+      const guids = new Set(accounts.map(({ guid }) => guid));
+      const identifiers = identifierHashes(accounts.flatMap((change) => change.identifiers));
+      return (
+        dropped +
+        groups.drop(guids) +
+        (await cache.review((kept) => (isConcerned(kept, guids, identifiers) ? 'goes' : 'stays')))
+      );
+    },
+    async noteAgain(again) {
+      const found = new Map([...again].map(([{ guid }, one]) => [guid, one]));
+      const others = [...again].filter(([account, one]) => isAnother(account, one)).map(([{ guid }]) => guid);
+      if (others.length > 0) interrupt();
+      const dropped = groups.drop(others);
+      return dropped + (await cache.review((kept) => fateAfter(kept, found)));
+    },
     forget(sid) {
-      // what is being asked may have been read before whatever changed: it answers those who wait and is not kept
-      generation += 1;
-      asking.clear();
+      interrupt();
+      if (sid === undefined) groups.clear();
       return cache.forget(sid);
     },
     get size() {
@@ -72,18 +104,21 @@ export function createMapper({ directory, settings, clock, onSearches, onEvent }
     },
   };
 
+  /** What is being asked may have been read before whatever changed: it answers those who wait and is not kept. */
+  function interrupt(): void {
+    generation += 1;
+    asking.clear();
+  }
+
   function served(kept: Kept, key: Digest, subject: MappingSubject, now: Instant, steps: Steps): MapAnswer {
-    const { answer } = kept;
-    const time = clock.monotonic();
-    const cache: CacheOutcome = time < kept.freshUntil ? answer.cache : 'stale';
-    if (steps.recording) noteHit(steps, kept, cache);
-    if (answer.result.kind === 'mapped') {
-      const late = timeRefusal(answer.result.identity.account, now, settings);
-      if (late !== null) return { result: { kind: 'refused', verdict: late, searches: [] }, cache };
-    }
-    if (cache !== 'stale') return answer;
-    if (time >= kept.askAgainFrom && !asking.has(key)) void ask(key, subject, noSteps, kept);
-    return { result: answer.result, cache };
+    const fresh = cache.isFresh(kept);
+    const outcome: CacheOutcome = !fresh ? 'stale' : isIdentity(kept) ? 'hit' : 'negative';
+    if (steps.recording) noteHit(steps, kept, outcome);
+    const late = isIdentity(kept) ? timeRefusal(kept.identity.account, now, settings) : null;
+    if (late !== null) return { result: { kind: 'refused', verdict: late, searches: none }, cache: outcome };
+    if (!fresh && !asking.has(key))
+      refreshes.attempt(key, async () => (await ask(key, subject, noSteps)).kind !== 'unknown');
+    return { result: resultOf(kept), cache: outcome };
   }
 
   async function fetched(key: Digest, subject: MappingSubject, steps: Steps): Promise<MapAnswer> {
@@ -97,12 +132,10 @@ export function createMapper({ directory, settings, clock, onSearches, onEvent }
     return { result: await answerOf(key, subject, steps), cache: 'bypass' };
   }
 
-  /** @param stale the answer that is served meanwhile */
-  function ask(key: Digest, subject: MappingSubject, steps: Steps, stale?: Kept): Promise<MappingResult> {
+  function ask(key: Digest, subject: MappingSubject, steps: Steps): Promise<MappingResult> {
     const running = answerOf(key, subject, steps).then((result) => {
       if (asking.get(key) === running) asking.delete(key);
       if (result.kind !== 'unknown' && result.event !== undefined) onEvent?.(result.event);
-      if (result.kind === 'unknown' && stale !== undefined) stale.askAgainFrom = clock.monotonic() + pauseAfterSilence;
       return result;
     });
     asking.set(key, running);
@@ -121,7 +154,8 @@ export function createMapper({ directory, settings, clock, onSearches, onEvent }
         () => unknown(steps, `the directory did not answer within ${settings.deadline} ms`, []),
       );
       onSearches?.(result.searches);
-      if (result.kind !== 'unknown' && started === generation) cache.put(key, result, clock.now());
+      if (result.kind !== 'unknown' && started === generation)
+        cache.put(key, result, candidateHashes(candidatesOf(subject.leaf, settings, subject.path)), clock.now());
       return result;
     } catch (error) {
       const why = verdict('internalError', `mapping failed: ${reasonOf(error)}`);
@@ -131,11 +165,36 @@ export function createMapper({ directory, settings, clock, onSearches, onEvent }
   }
 }
 
-function isTooOld(kept: Kept, now: Instant, { maximumAge }: MapOptions): boolean {
-  return maximumAge !== null && now - kept.readAt > maximumAge;
+/** The searches of an answer belong to the request that caused them. */
+const none: readonly never[] = [];
+
+function resultOf(kept: Kept): MappingResult {
+  return isIdentity(kept)
+    ? { kind: 'mapped', identity: kept.identity, searches: none }
+    : { kind: 'refused', verdict: kept.refusal, searches: none };
 }
 
-function noteHit(steps: Steps, { answer: { result }, readAt }: Kept, cache: CacheOutcome): void {
-  const what = result.kind === 'mapped' ? result.identity.account.name : result.verdict.detail;
-  steps.note('map', cache, `from the cache, read ${isoText(readAt)}: ${what}`);
+/** The account was written to, or can be found by something that was looked for: a new owner of a value, or a second one. */
+function isConcerned(kept: Kept, guids: ReadonlySet<string>, identifiers: ReadonlySet<number>): boolean {
+  const account = accountOf(kept);
+  // Whose value was taken away is found by it no more, and it may be what made several of them.
+  const several = !isIdentity(kept) && kept.refusal.code === 'ambiguous';
+  return several || (account !== undefined && guids.has(account.guid)) || isTouched(kept.hashes, identifiers);
+}
+
+function fateAfter(kept: Kept, found: ReadonlyMap<string, Again>): Fate {
+  const account = accountOf(kept);
+  const again = account === undefined ? undefined : found.get(account.guid);
+  if (account === undefined || again === undefined || again.kind === 'unknown') return 'stays';
+  if (isAnother(account, again)) return 'goes';
+  return again.kind === 'read' ? { renewed: again.account } : 'stays';
+}
+
+function isTooOld(kept: Kept, now: Instant, { maximumAge }: MapOptions): boolean {
+  return maximumAge !== null && now - readAtOf(kept) > maximumAge;
+}
+
+function noteHit(steps: Steps, kept: Kept, cache: CacheOutcome): void {
+  const what = isIdentity(kept) ? kept.identity.account.name : kept.refusal.detail;
+  steps.note('map', cache, `from the cache, read ${isoText(readAtOf(kept))}: ${what}`);
 }

@@ -1,116 +1,143 @@
 /**
  * What was found out about certificates lately: accounts and refusals, in two bounded LRUs, so that a crowd of unmapped
  * certificates never drives out the mapped ones. Says how old an answer is; whether that is good enough is decided in
- * `mapper.ts`. What is unknown never gets in.
+ * `mapper.ts`. What is unknown never gets in. There may be a million accounts: everything about them is kept once and short.
  */
 import { LRUCache } from 'lru-cache';
 import type { Digest, Instant } from '../base/brand.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Account } from '../base/identity.ts';
 import type { Verdict } from '../base/verdict.ts';
-import type {
-  MapAnswer,
-  MappedIdentity,
-  MappingCacheSettings,
-  MappingMethod,
-  MappingResult,
-} from './mapper-contract.ts';
+import type { MappedIdentity, MappingCacheSettings, MappingMethod, MappingResult } from './mapper-contract.ts';
+import { sweep } from './sweep.ts';
 
-/** One kept answer. A hit hands out `answer` as it is, without making a new object. */
-export interface Kept {
-  readonly answer: MapAnswer;
-  /** When a directory server gave us the account; for a refusal, when it was found out. */
-  readonly readAt: Instant;
-  /** Monotonic time until which the answer is as good as new; an account may be used for `stale` longer. */
+export interface KeptIdentity {
+  identity: MappedIdentity;
+  /** By what it was looked for (`candidate-hashes.ts`). */
+  readonly hashes: string;
+  /** Monotonic milliseconds until which it is as good as new, unless all was declared out of date. */
   readonly freshUntil: number;
-  /** Monotonic time before which a stale answer is not asked for again, after the directory was silent. */
-  askAgainFrom: number;
 }
+
+export interface KeptRefusal {
+  readonly refusal: Verdict;
+  readonly hashes: string;
+  readonly freshUntil: number;
+  /** When it was found out. */
+  readonly readAt: Instant;
+}
+
+export type Kept = KeptIdentity | KeptRefusal;
 
 type Storable = Exclude<MappingResult, { readonly kind: 'unknown' }>;
 
+/** What becomes of a kept answer: `renewed` is its account as it was just read again. */
+export type Fate = 'stays' | 'goes' | { readonly renewed: Account };
+
 export interface MappingCache {
-  /** Only what is still usable. */
+  /** Only what is still usable: accounts for `stale` longer than they are fresh. */
   get(key: Digest): Kept | undefined;
-  /** Replaces whatever was known of the key; keeps nothing where its time to live, or `maximum`, is 0. */
-  put(key: Digest, result: Storable, now: Instant): void;
+  isFresh(kept: Kept): boolean;
+  /**
+   * Replaces whatever was known of the key; keeps nothing where its time to live, or `maximum`, is 0.
+   * @param hashes by what it was looked for
+   */
+  put(key: Digest, result: Storable, hashes: string, now: Instant): void;
+  /** Every answer so far is out of date: accounts serve for `stale`, refusals not at all. */
+  expire(): void;
+  /** Looks at every answer. @returns how many went. Never rejects unless `fateOf` throws */
+  review(fateOf: (kept: Kept) => Fate): Promise<number>;
   forget(sid?: string): number;
   readonly size: number;
 }
 
 export function createMappingCache(settings: MappingCacheSettings, clock: Clock): MappingCache {
-  const accounts: Lru = new LRUCache({ max: Math.max(1, settings.maximum) });
-  const refusals: Lru = new LRUCache({ max: Math.max(1, Math.ceil(settings.maximum / refusalShare)) });
-
+  const identities = new LRUCache<Digest, KeptIdentity>({ max: Math.max(1, settings.maximum) });
+  const refusals = new LRUCache<Digest, KeptRefusal>({ max: Math.max(1, Math.ceil(settings.maximum / refusalShare)) });
   /** Few lists, shared by all entries that have the same. */
   const methodLists = new Map<string, readonly MappingMethod[]>();
+  let expiredAt = -Infinity;
 
   return {
     get(key) {
-      const kept = accounts.get(key) ?? refusals.get(key);
+      const kept = identities.get(key) ?? refusals.get(key);
       if (kept === undefined || clock.monotonic() < usableUntil(kept)) return kept;
-      accounts.delete(key);
+      identities.delete(key);
       refusals.delete(key);
       return undefined;
     },
-    put(key, result, now) {
-      const kept = result.kind === 'mapped' ? keepAccount(result.identity) : keepRefusal(result.verdict, now);
-      accounts.delete(key);
+    isFresh: (kept) => clock.monotonic() < freshUntil(kept),
+    put(key, result, hashes, now) {
+      identities.delete(key);
       refusals.delete(key);
-      if (settings.maximum > 0 && clock.monotonic() < usableUntil(kept))
-        (result.kind === 'mapped' ? accounts : refusals).set(key, kept);
+      if (settings.maximum === 0) return;
+      // Whole milliseconds: V8 keeps small integers without an object for each.
+      const until = (life: number): number => Math.round(clock.monotonic() + life);
+      if (result.kind === 'refused' && settings.negative > 0)
+        refusals.set(key, { refusal: result.verdict, hashes, freshUntil: until(settings.negative), readAt: now });
+      if (result.kind === 'mapped' && settings.positive + settings.stale > 0)
+        identities.set(key, { identity: compact(result.identity), hashes, freshUntil: until(settings.positive) });
+    },
+    expire() {
+      expiredAt = clock.monotonic();
+      refusals.clear();
+    },
+    async review(fateOf) {
+      const goes = (kept: Kept): boolean => {
+        const fate = fateOf(kept);
+        if (typeof fate === 'object' && isIdentity(kept))
+          kept.identity = { ...kept.identity, account: { ...kept.identity.account, readAt: fate.renewed.readAt } };
+        return fate === 'goes';
+      };
+      return (await sweep(identities, goes)) + (await sweep(refusals, goes));
     },
     forget(sid) {
-      return forgetIn(accounts, sid) + forgetIn(refusals, sid);
+      return forgetIn(identities, sid) + forgetIn(refusals, sid);
     },
     get size() {
-      return accounts.size + refusals.size;
+      return identities.size + refusals.size;
     },
   };
 
-  function usableUntil({ answer, freshUntil }: Kept): number {
-    return answer.result.kind === 'mapped' ? freshUntil + settings.stale : freshUntil;
+  function usableUntil(kept: Kept): number {
+    return isIdentity(kept) ? freshUntil(kept) + settings.stale : kept.freshUntil;
   }
 
-  function keepAccount(found: MappedIdentity): Kept {
-    const account = compact(found.account);
-    const { method, strength, strengthBy } = found;
-    const identity = { account, method, methods: sharedMethods(found.methods), strength, strengthBy };
-    return {
-      answer: { result: { kind: 'mapped', identity, searches: none }, cache: 'hit' },
-      readAt: account.readAt,
-      freshUntil: clock.monotonic() + settings.positive,
-      askAgainFrom: 0,
-    };
+  function freshUntil(kept: Kept): number {
+    const outdated = isIdentity(kept) && kept.freshUntil - settings.positive <= expiredAt;
+    return outdated ? Math.min(kept.freshUntil, expiredAt) : kept.freshUntil;
   }
 
-  function keepRefusal(verdict: Verdict, now: Instant): Kept {
-    return {
-      answer: { result: { kind: 'refused', verdict, searches: none }, cache: 'negative' },
-      readAt: now,
-      freshUntil: clock.monotonic() + settings.negative,
-      askAgainFrom: 0,
-    };
-  }
-
-  function sharedMethods(methods: readonly MappingMethod[]): readonly MappingMethod[] {
+  function compact({ account, method, methods, strength, strengthBy }: MappedIdentity): MappedIdentity {
     const key = methods.join();
     const known = methodLists.get(key);
     if (known === undefined) methodLists.set(key, methods);
-    return known ?? methods;
+    return { account: compactAccount(account), method, methods: known ?? methods, strength, strengthBy };
   }
+}
+
+export function isIdentity(kept: Kept): kept is KeptIdentity {
+  return 'identity' in kept;
+}
+
+/** When a directory server gave us the account; for a refusal, when it was found out. */
+export function readAtOf(kept: Kept): Instant {
+  return isIdentity(kept) ? kept.identity.account.readAt : kept.readAt;
+}
+
+/** Whom it is about; a refusal may be about nobody. */
+export function accountOf(kept: Kept): Account | undefined {
+  return isIdentity(kept) ? kept.identity.account : kept.refusal.account;
 }
 
 /** Refusals get a tenth of the places: they are short-lived. */
 const refusalShare = 10;
-/** The searches of an answer belong to the request that caused them. */
-const none: readonly never[] = [];
 
 /**
  * Written out so that every kept account has one shape without slack. Texts that were put together or cut out keep
  * their pieces, or the whole message, alive: a copy is what it says. `domain` and `server` are few and shared.
  */
-function compact(account: Account): Account {
+function compactAccount(account: Account): Account {
   return {
     sid: copyOf(account.sid),
     name: copyOf(account.name),
@@ -141,17 +168,11 @@ function copyOf<Text extends string>(text: Text): Text {
   return Buffer.from(text, 'utf8').toString('utf8') as Text;
 }
 
-type Lru = LRUCache<Digest, Kept>;
-
-function forgetIn(lru: Lru, sid: string | undefined): number {
+function forgetIn<Value extends Kept>(kept: LRUCache<Digest, Value>, sid: string | undefined): number {
   const keys =
     sid === undefined
-      ? [...lru.keys()]
-      : [...lru.entries()].filter(([, kept]) => sidOf(kept) === sid).map(([key]) => key);
-  for (const key of keys) lru.delete(key);
+      ? [...kept.keys()]
+      : [...kept.entries()].filter(([, one]) => accountOf(one)?.sid === sid).map(([key]) => key);
+  for (const key of keys) kept.delete(key);
   return keys.length;
-}
-
-function sidOf({ answer: { result } }: Kept): string | undefined {
-  return result.kind === 'mapped' ? result.identity.account.sid : result.verdict.account?.sid;
 }
