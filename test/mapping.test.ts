@@ -3,15 +3,26 @@
  * Spelling and strength have their cases in `test/cases/mapping`, the cache its own file.
  */
 import t from 'tap';
-import type { Millis, Sid } from '../src/base/brand.ts';
+import type { Instant, Millis, Sid } from '../src/base/brand.ts';
 import { recordSteps } from '../src/base/steps.ts';
 import type { DomainNames } from '../src/directory/directory.ts';
+import { createCacheKeys } from '../src/mapping/cache-key.ts';
 import { maximumMailNames } from '../src/mapping/candidates.ts';
+import { createMapper } from '../src/mapping/mapper.ts';
+import type { MappingSettings, MappingSubject, OpenPoints } from '../src/mapping/mapper-contract.ts';
 import { longestDetail } from '../src/mapping/resolve.ts';
 import type { Certificate } from '../src/x509/certificate.ts';
 import { writeCertificate } from './support/certificate-writer.ts';
-import { fakeAccount, labDomain, labSid, type AccountFacts, type FakeDirectory } from './support/fake-directory.ts';
-import { parsed } from './support/mapping-cases.ts';
+import {
+  createFakeDirectory,
+  fakeAccount,
+  joinForests,
+  labDomain,
+  labSid,
+  type AccountFacts,
+  type FakeDirectory,
+} from './support/fake-directory.ts';
+import { parsed, strictSettings } from './support/mapping-cases.ts';
 import {
   alice,
   bySerial,
@@ -19,10 +30,13 @@ import {
   detail,
   issuerName,
   minute,
+  options,
   outcome,
   outcomeOf,
   setScene,
   settled,
+  start,
+  subjectOf,
 } from './support/mapping-scene.ts';
 
 // ---- candidates
@@ -85,6 +99,13 @@ await t.test('only so many e-mail names are looked up, and a name that repeats o
   const shown = mapper.candidates(subject.leaf).filter(({ method }) => method === 'X509RFC822');
   t.equal(shown.length, mails.length);
   t.equal(shown.filter(({ used }) => used).length, maximumMailNames);
+  const blank = { openPoints: { ...strictSettings.openPoints, rfc822Blank: true } };
+  const spelledTwice = setScene({ settings: blank });
+  t.equal(
+    spelledTwice.mapper.candidates(subject.leaf).filter(({ method, used }) => used && method === 'X509RFC822').length,
+    2 * maximumMailNames,
+    'both spellings of a name count once',
+  );
   const twice = setScene({ certificate: { rfc822Names: ['a@lab.example.test', 'A@lab.example.test'] } });
   t.equal(twice.mapper.candidates(twice.subject.leaf).filter(({ method }) => method === 'X509RFC822').length, 1);
 });
@@ -389,6 +410,184 @@ await t.test('an ambiguity names both accounts however long their values are', a
 await t.test('two entries of one SID are one account', async (t) => {
   const accounts = [alice, { ...alice, altSecurityIdentities: ['X509:<S>CN=alice'] }];
   t.equal(await outcomeOf({ accounts }), 'LAB\\alice by X509IssuerSerialNumber, X509SubjectOnly');
+});
+
+// ---- the key of the cache
+
+await t.test('every rule is a part of the cache key, nested ones too, and how it was written is none', async (t) => {
+  const subject = subjectOf();
+  const keyWith = (changes: Partial<MappingSettings>, what: MappingSubject = subject) =>
+    createCacheKeys({ ...strictSettings, ...changes })(what);
+  const { openPoints } = strictSettings;
+  const rule = {
+    issuer: subject.issuer.thumbprint,
+    policies: ['1.2.3'],
+    upnSuffixes: ['lab.example.test'],
+    issuerSubject: false,
+  };
+  const plain = keyWith({});
+  const others = [
+    keyWith({ sidVeto: true }),
+    keyWith({ openPoints: { ...openPoints, severalUpns: 'first' } }),
+    keyWith({ openPoints: { ...openPoints, rfc822Blank: true } }),
+    keyWith({ nameBasedRules: [rule] }),
+    keyWith({ nameBasedRules: [{ ...rule, policies: ['1.2.4'] }] }),
+    keyWith({ nameBasedRules: [{ ...rule, issuerSubject: true }] }),
+    keyWith({ ntAuthMethods: ['UPN'] }),
+  ];
+  t.equal(new Set([plain, ...others]).size, others.length + 1);
+  const backwards = Object.fromEntries(Object.entries(openPoints).reverse()) as unknown as OpenPoints;
+  t.not(JSON.stringify(backwards), JSON.stringify(openPoints));
+  t.equal(keyWith({ openPoints: backwards }), plain);
+  t.equal(keyWith({ cache: cached, deadline: 1 as Millis }), plain, 'how long answers are kept changes none of them');
+});
+
+await t.test('the path is a part of the cache key only where issuers further up may map', async (t) => {
+  const subject = subjectOf();
+  const [leaf, issuer] = subject.path;
+  if (leaf === undefined || issuer === undefined) throw new Error('a path has two certificates');
+  const longer = { ...subject, path: [leaf, issuer, issuer] };
+  for (const [bits, same] of [
+    [0x18, true],
+    [0x1d, true],
+    [0x2, false],
+    [0x1f, false],
+  ] as const) {
+    const keyOf = createCacheKeys({ ...strictSettings, certificateMappingMethods: bits });
+    const key = keyOf(subject);
+    t.equal(keyOf(longer) === key, same, `0x${bits.toString(16)}`);
+    t.equal(keyOf(subject), key, 'and back again');
+    t.equal(keyOf(subject), key, 'remembered');
+  }
+});
+
+// ---- several forests
+
+await t.test('forests are asked at once, and for their facts at once', async (t) => {
+  const scene = setScene({ accounts: [alice] });
+  const other = createFakeDirectory({ domains: [west], issuers: [scene.subject.issuer.digest] });
+  const begun: string[] = [];
+  const held: (() => void)[] = [];
+  const hold = (forest: FakeDirectory, name: 'locate' | 'ntAuth' | 'domains') => {
+    const asIs = forest[name].bind(forest) as (...given: unknown[]) => Promise<unknown>;
+    Object.assign(forest, {
+      [name]: async (...given: unknown[]) => {
+        begun.push(`${forest.name} ${name}`);
+        await new Promise<void>((go) => held.push(go));
+        return asIs(...given);
+      },
+    });
+  };
+  for (const forest of [scene.directory, other])
+    for (const name of ['locate', 'ntAuth', 'domains'] as const) hold(forest, name);
+  const mapper = createMapper({
+    directory: joinForests([scene.directory, other]),
+    settings: strictSettings,
+    clock: scene.clock,
+  });
+  const answer = Promise.resolve(mapper.map(scene.subject, start, options));
+  const goOn = async () => {
+    await settled();
+    for (const go of held.splice(0)) go();
+    await settled();
+  };
+  await settled();
+  t.strictSame(begun.splice(0).sort(), [
+    'lab.example.test domains',
+    'lab.example.test ntAuth',
+    'west.example.test domains',
+    'west.example.test ntAuth',
+  ]);
+  await goOn();
+  t.strictSame(begun.splice(0).sort(), ['lab.example.test locate', 'west.example.test locate']);
+  await goOn();
+  t.equal(outcome(await answer), 'LAB\\alice by X509IssuerSerialNumber');
+  t.strictSame(begun, [], 'and nothing is asked twice');
+});
+
+await t.test('a directory without forests is not known', async (t) => {
+  const { subject, clock } = setScene({});
+  const mapper = createMapper({ directory: joinForests([]), settings: strictSettings, clock });
+  const answer = await mapper.map(subject, start, options);
+  t.equal(outcome(answer), 'unknown directoryUnavailable');
+  t.match(detail(answer), 'no forest');
+});
+
+await t.test('two rules that ask the same question ask it once', async (t) => {
+  const scene = setScene({
+    certificate: { upns: ['alice@lab.example.test'], dnsNames: ['pc1.lab.example.test'] },
+    settings: { certificateMappingMethods: 0x1f },
+  });
+  await scene.map();
+  const asked = scene.directory.asked.flat().map((assertion) => JSON.stringify(assertion));
+  t.ok(asked.length > 5);
+  t.equal(new Set(asked).size, asked.length);
+});
+
+await t.test('searches of all forests are reported, and of all that were silent the reasons', async (t) => {
+  const scene = setScene({ accounts: [alice] });
+  const other = createFakeDirectory({ domains: [west], issuers: [scene.subject.issuer.digest] });
+  let searches = 0;
+  const mapper = createMapper({
+    directory: joinForests([scene.directory, other]),
+    settings: strictSettings,
+    clock: scene.clock,
+    onSearches: (records) => (searches += records.length),
+  });
+  await mapper.map(scene.subject, start, options);
+  t.equal(searches, 2);
+  scene.directory.mood = 'silent';
+  other.mood = 'silent';
+  t.match(detail(await mapper.map(scene.subject, start, options)), /ECONNREFUSED; .*ECONNREFUSED/);
+});
+
+await t.test('who is passed over by firstMatch is told', async (t) => {
+  const steps = recordSteps(() => 0);
+  const scene = setScene({
+    certificate: { upns: ['alice@lab.example.test'] },
+    accounts: [
+      { ...alice, altSecurityIdentities: [] },
+      { name: 'LAB\\bob', rid: 2, altSecurityIdentities: [bySerial] },
+    ],
+    settings: { ...weakly, firstMatch: true },
+  });
+  t.equal(outcome(await scene.map({ steps })), 'LAB\\alice by UPN');
+  t.match(
+    steps.list.filter((step) => step.outcome === 'passedOver'),
+    [{ step: 'map', detail: /^LAB\\bob has X509:<I>.*<SR>2a/ }],
+  );
+});
+
+await t.test('candidates that are not looked up are told with their reason, issuers alone are not', async (t) => {
+  const steps = recordSteps(() => 0);
+  await setScene({ settings: { certificateMappingMethods: 0x8 } }).map({ steps });
+  const told = steps.list.filter((step) => step.outcome === 'notUsed').map((step) => step.detail);
+  t.ok(told.length >= 3 && told.every((text) => text.includes('0x10')), told.join());
+  t.match(steps.list[0]?.detail, /^0 of 5 are looked up/);
+});
+
+await t.test('by whose rules a candidate is looked up is part of its reason', async (t) => {
+  const reasons = (certificateMappingMethods: number) => {
+    const { mapper, subject } = setScene({ settings: { certificateMappingMethods } });
+    return mapper.candidates(subject.leaf).filter(({ method }) => method === 'X509IssuerSubject')[0]?.why;
+  };
+  t.equal(reasons(0x10), 'issuer and subject');
+  t.equal(reasons(0x11), 'issuer and subject, by KDC and RCMP');
+  t.equal(reasons(0x1), 'issuer and subject, by RCMP');
+});
+
+await t.test('logon hours are asked of a cached answer at each use', async (t) => {
+  const scene = setScene({
+    // Sunday noon, and nothing else
+    accounts: [{ ...alice, logonHours: `0010${'00'.repeat(19)}` }],
+    settings: { cache: cached, logonHours: true },
+  });
+  t.equal(outcome(await scene.map()), 'LAB\\alice by X509IssuerSerialNumber');
+  scene.advance(minute);
+  t.match(scene.map(), { cache: 'hit', result: { kind: 'mapped' } });
+  const later = scene.mapper.map(scene.subject, (start + 60 * minute) as Instant, options);
+  t.match(later, { cache: 'hit', result: { kind: 'refused', verdict: { code: 'outsideLogonHours' } } });
+  t.match(scene.map(), { cache: 'hit', result: { kind: 'mapped' } });
 });
 
 await t.test('every step is told in words a person understands', async (t) => {
