@@ -2,6 +2,7 @@
  * Where `check` tries the rights of the bind account: in which forests and domains, and what the configuration will need. What is read is in
  * `right-checks.ts`.
  */
+import type { Millis } from '../base/brand.ts';
 import { systemClock } from '../base/clock.ts';
 import { createDirectory } from '../directory/forests.ts';
 import type { AuthorizeRule } from '../gateway/settings.ts';
@@ -28,7 +29,9 @@ export async function contactRights(
     .map((forest) => ({ ...forest, domains: forest.domains.filter(({ name }) => up(name)) }))
     .filter(({ domains }) => domains.length > 0);
   if (forests.length === 0) return [];
-  const live = createDirectory({ forests }, { clock: systemClock, random: Math.random });
+  // What is polled for changes is looked at, not polled.
+  const quiet = forests.map((forest) => ({ ...forest, pollInterval: 0 as Millis }));
+  const live = createDirectory({ forests: quiet }, { clock: systemClock, random: Math.random });
   try {
     const checked = live.forests.flatMap((forest, index) => {
       const own = forests[index];
