@@ -3,7 +3,7 @@
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import t from 'tap';
-import type { Millis } from '../src/base/brand.ts';
+import type { Dn, Millis, Sid } from '../src/base/brand.ts';
 import { adviceFor } from '../src/admin/advice.ts';
 import { findNamedAccount } from '../src/admin/named-account.ts';
 import { verdict, verdictCodes } from '../src/base/verdict.ts';
@@ -17,7 +17,7 @@ import { defaultMappingSettings } from '../src/mapping/mapper-contract.ts';
 import { diagnoseValue, longestValue } from '../src/mapping/value-diagnosis.ts';
 import { certificateFaultCodes, valueFaultCodes } from '../src/mapping/value-fault.ts';
 import { writeCertificate, type WrittenCertificate } from './support/certificate-writer.ts';
-import { explainScene, tellOf, type Scene } from './support/explain-world.ts';
+import { authorityOf, explainScene, tellOf, type Scene } from './support/explain-world.ts';
 import { createFakeDirectory, fakeAccount, type FakeDirectory } from './support/fake-directory.ts';
 import { parsed } from './support/mapping-cases.ts';
 
@@ -434,6 +434,61 @@ await t.test('the story of a certificate tells each search, what came back and w
       values: [{ method: 'X509IssuerSerialNumber', faults: [] }, { form: 'foreign' }, {}],
     },
   });
+});
+
+await t.test('groups are named where a location asks for them', async (t) => {
+  const account = fakeAccount({ ...alice, altSecurityIdentities: [good] });
+  const [payroll, unnamed] = ['S-1-5-21-1-2-3-700' as Sid, 'S-1-5-21-1-2-3-701' as Sid];
+  const directory = createFakeDirectory({ accounts: [account], issuers: [parsed(authorityOf(base.issuer)).digest] });
+  directory.groups = new Map([[account.sid, new Set([unnamed, payroll])]]);
+  directory.principal = async () => ({
+    kind: 'found',
+    principal: { sid: payroll, name: 'LAB\\Payroll', dn: 'CN=Payroll' as Dn, kind: 'group' },
+  });
+  directory.namesOf = async (sids) => new Map(sids.includes(payroll) ? [[payroll, 'LAB\\Payroll']] : []);
+  const scene = { certificate: base, accounts: [], directory };
+  const authorize = "{ groups: ['LAB\\Payroll'] }";
+  const told = await explainScene({ ...scene, authorize });
+  t.equal(told.verdict.code, 'authorised', told.verdict.text);
+  t.strictSame(told.account?.groups, ['LAB\\Payroll', unnamed]);
+  t.match(storyOf(told, (_style, text) => text).join('\n'), /^ {2}groups: LAB\\Payroll, S-1-5-21-1-2-3-701$/m);
+
+  t.equal((await explainScene(scene)).account?.groups, null, 'not asked for');
+  directory.groups = new Map([[account.sid, new Set([unnamed])]]);
+  const outside = await explainScene({ ...scene, authorize });
+  t.equal(outside.verdict.code, 'notAuthorised', outside.verdict.text);
+  t.strictSame(outside.account?.groups, [unnamed], 'also of who is not in the one');
+  t.match(outside.advice, [{ code: 'authorize' }]);
+  const reporting = await explainScene({ ...scene, authorize: "{ groups: ['LAB\\Payroll'], reportOnly: true }" });
+  t.equal(reporting.verdict.code, 'authorised', reporting.verdict.text);
+  t.match(reporting.advice, [{ code: 'reportOnly', text: /notAuthorised/ }, { code: 'authorize' }]);
+  directory.groups = new Map();
+  const silent = await explainScene({ ...scene, authorize });
+  t.equal(silent.verdict.code, 'groupsUnknown', silent.verdict.text);
+  t.equal(silent.account?.groups, null);
+});
+
+await t.test('of several forests each search says whose it is', async (t) => {
+  const issuers = [parsed(authorityOf(base.issuer)).digest];
+  const lab = createFakeDirectory({ accounts: [fakeAccount({ ...alice, altSecurityIdentities: [good] })], issuers });
+  const west = { dnsName: 'west.example.test', netbiosName: 'WEST', upnSuffixes: [] };
+  const other = createFakeDirectory({
+    domains: [west],
+    issuers,
+    accounts: [
+      fakeAccount({
+        name: 'WEST\\walter',
+        sid: 'S-1-5-21-9-9-9-5',
+        altSecurityIdentities: ['X509:<S>CN=alice,DC=test'],
+      }),
+    ],
+  });
+  const directory: Directory = { forests: [lab, other], health: async () => [], close: async () => {} };
+  const told = await explainScene({ certificate: base, accounts: [], directory, account: 'WEST\\walter' });
+  const searches = told.steps.filter(({ outcome }) => outcome === 'searched').map(({ detail }) => detail);
+  t.match(searches, [/^forest lab\.example\.test: dc\.test/, /^forest west\.example\.test: dc\.test/]);
+  t.match(told.asked, { name: 'WEST\\walter', values: [{ corrected: 'X509:<S>DC=test,CN=alice' }] });
+  t.ok(told.advice.some(({ code }) => code === 'otherAccount'));
 });
 
 await t.test('text from outside cannot steer a terminal', async (t) => {

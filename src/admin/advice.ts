@@ -26,6 +26,8 @@ export interface AdviceFacts {
   readonly candidates: readonly Candidate[];
   /** Of a certificate that was mapped. */
   readonly identity: MappedIdentity | null;
+  /** What a rule that only reports would have answered. */
+  readonly wouldRefuse?: Verdict | null;
   /** The account that was asked about, and its values. */
   readonly asked: AccountMatch | null;
   readonly askedAccount: Account | null;
@@ -70,8 +72,18 @@ function mapped(facts: AdviceFacts): readonly Advice[] {
         value: null,
       },
     ];
+  if (facts.wouldRefuse != null)
+    return [reportedOnly(facts.wouldRefuse), ...verdictAdvice({ ...facts, verdict: facts.wouldRefuse })];
   const passing = identity.strengthBy === 'age' || identity.strengthBy === 'notEnforced';
   return passing ? addStrong(facts, name) : [];
+}
+
+function reportedOnly({ code, detail }: Verdict): Advice {
+  return {
+    code: 'reportOnly',
+    text: `a rule only reports: when it does no longer, this is refused (${code}: ${detail})`,
+    value: null,
+  };
 }
 
 function nameOf(account: Account | undefined): string {

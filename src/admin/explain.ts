@@ -111,8 +111,7 @@ export async function explain(question: Question, setup: Setup): Promise<Explana
     question.account === undefined
       ? null
       : await matchAccount(leaf, candidates, question.account, { directory, mapping });
-  const groups =
-    account === null || isVerdict(rule) ? null : await askedGroups(account, rule.location.authorize, setup);
+  const groups = account === null ? null : await askedGroups(account, recorder.list, setup);
   return explanationOf({ leaf, candidates, mapping, steps: recorder.list, outgoing, ending, outcomes, asked, groups });
 }
 
@@ -195,6 +194,7 @@ function explanationOf(told: Told): Explanation {
     leaf,
     candidates,
     identity: identityOf(outgoing),
+    wouldRefuse: outgoing?.authorised.wouldRefuse ?? null,
     asked: asked?.match ?? null,
     askedAccount: asked?.account ?? null,
     mapping,

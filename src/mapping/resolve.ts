@@ -126,10 +126,10 @@ async function askForests(
   const searches: SearchRecord[] = [];
   for (const { asked, plan, located } of await Promise.all(asking)) {
     searches.push(...located.searches);
+    noteSearches(steps, located.searches, forests.length > 1 ? `forest ${asked.forest.name}: ` : '');
     if (located.kind === 'unknown') reasons.push(located.reason);
     else answers.push({ asked, plan, accounts: located.accounts });
   }
-  noteSearches(steps, searches);
   return reasons.length > 0
     ? { kind: 'unknown', reason: reasons.join('; '), searches }
     : { kind: 'answered', answers, searches };
@@ -201,8 +201,13 @@ function noteCandidates(steps: Steps, claims: readonly Claim[]): void {
       steps.note('map', 'notUsed', `${describe(candidate)}: ${candidate.why}`);
 }
 
-function noteSearches(steps: Steps, searches: readonly SearchRecord[]): void {
+/** @param where of several forests the one whose servers these are */
+function noteSearches(steps: Steps, searches: readonly SearchRecord[], where: string): void {
   if (!steps.recording) return;
   for (const { server, base, filter, result } of searches)
-    steps.note('map', 'searched', `${server} under ${base === '' ? 'the whole forest' : base}: ${filter} → ${result}`);
+    steps.note(
+      'map',
+      'searched',
+      `${where}${server} under ${base === '' ? 'the whole forest' : base}: ${filter} → ${result}`,
+    );
 }

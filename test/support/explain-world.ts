@@ -3,7 +3,7 @@
  * are always the same to the byte, and the clock stands still, so that what is told can be compared to the letter.
  */
 import { explain, type Explanation } from '../../src/admin/explain.ts';
-import type { Digest } from '../../src/base/brand.ts';
+import type { Digest, Millis } from '../../src/base/brand.ts';
 import { storyOf } from '../../src/cli/explain-story.ts';
 import { loadConfiguration } from '../../src/config/load.ts';
 import type { Directory } from '../../src/directory/directory.ts';
@@ -47,6 +47,7 @@ export async function explainScene(scene: Scene): Promise<Explanation> {
     directory,
   });
   try {
+    await setup.principals.settle(1000 as Millis);
     const question = {
       leaf: parsed(der),
       chain: [der, authority.der],
