@@ -7,6 +7,7 @@ import { noSteps } from '../../src/base/steps.ts';
 import type { DomainNames } from '../../src/directory/directory.ts';
 import { createMapper } from '../../src/mapping/mapper.ts';
 import type {
+  KdcEvent,
   MapAnswer,
   MapOptions,
   MappingCacheSettings,
@@ -47,11 +48,13 @@ export function setScene({ certificate, accounts = [], domains, settings }: Scen
   const time = { monotonic: 0 };
   const clock = { now: () => (start + time.monotonic) as Instant, monotonic: () => time.monotonic };
   let searches = 0;
+  const events: KdcEvent[] = [];
   const mapper = createMapper({
     directory,
     settings: { ...strictSettings, ...settings },
     clock,
     onSearches: (records) => (searches += records.length),
+    onEvent: (event) => events.push(event),
   });
   return {
     subject,
@@ -62,6 +65,7 @@ export function setScene({ certificate, accounts = [], domains, settings }: Scen
     map: (more: Partial<MapOptions> = {}, what: MappingSubject = subject) =>
       mapper.map(what, clock.now(), { ...options, ...more }),
     searches: () => searches,
+    events: events as readonly KdcEvent[],
   };
 }
 
