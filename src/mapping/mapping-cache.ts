@@ -68,6 +68,8 @@ export function createMappingCache(settings: MappingCacheSettings, clock: Clock)
     },
     isFresh: (kept) => clock.monotonic() < freshUntil(kept),
     put(key, result, hashes, now) {
+      // first: what cannot be copied is no account, and takes the place of none
+      const identity = result.kind === 'mapped' ? compact(result.identity) : null;
       identities.delete(key);
       refusals.delete(key);
       if (settings.maximum === 0) return;
@@ -75,8 +77,8 @@ export function createMappingCache(settings: MappingCacheSettings, clock: Clock)
       const until = (life: number): number => Math.round(clock.monotonic() + life);
       if (result.kind === 'refused' && settings.negative > 0)
         refusals.set(key, { refusal: result.verdict, hashes, freshUntil: until(settings.negative), readAt: now });
-      if (result.kind === 'mapped' && settings.positive + settings.stale > 0)
-        identities.set(key, { identity: compact(result.identity), hashes, freshUntil: until(settings.positive) });
+      if (identity !== null && settings.positive + settings.stale > 0)
+        identities.set(key, { identity, hashes, freshUntil: until(settings.positive) });
     },
     expire() {
       expiredAt = clock.monotonic();
