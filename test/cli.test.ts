@@ -113,7 +113,7 @@ await t.test('the lab', { timeout: 170_000 }, async (t) => {
     const text = await lab.printed(/Ctrl-C ends everything\.\n/);
     const lines = text.split('\n');
     const commands = lines.flatMap((line, index) => (line.startsWith('curl ') ? [[lines[index - 1] ?? '', line]] : []));
-    t.ok(commands.length >= 19, `${commands.length} commands`);
+    t.ok(commands.length >= 24, `${commands.length} commands`);
     for (const [promise = '', command = ''] of commands) {
       const { code, stdout, stderr } = await start('/bin/sh', ['-c', command], { cwd }).ended;
       t.equal(code, 0, `${promise}\n${command}\n${stderr}`);
@@ -127,7 +127,9 @@ await t.test('the lab', { timeout: 170_000 }, async (t) => {
         if (status === '200') t.match(stdout, '"bodySha256"', 'the backend answers');
         if (user !== undefined) t.match(stdout, JSON.stringify(user), promise);
         t.notMatch(stdout, /LAB\\\\root/);
-      } else if (promise.startsWith('# why')) t.match(JSON.parse(stdout), { verdict: { code: 'weakMapping' } });
+      } else if (promise.startsWith('# who'))
+        t.match(stdout, JSON.stringify({ name: 'LAB\\alice' }).slice(1, -1), promise);
+      else if (promise.startsWith('# why')) t.match(JSON.parse(stdout), { verdict: { code: 'weakMapping' } });
       else t.match(stdout, /^dsmapper_verdicts_total\{code="authorised"\} [1-9]/m, promise);
     }
     const ports = [...text.matchAll(/https?:\/\/127\.0\.0\.1:(\d+)/g)].map(([, port]) => Number(port));
@@ -280,7 +282,7 @@ await t.test('the lab', { timeout: 170_000 }, async (t) => {
     const { stdout, code } = await within(t, ['explain', certificate('alice'), '--json']);
     t.equal(code, 0);
     const told = JSON.parse(stdout) as Explanation;
-    t.strictSame(Object.keys(told), ['certificate', 'candidates', 'steps', 'account', 'headers', 'verdict']);
+    t.strictSame(Object.keys(told), ['certificate', 'candidates', 'steps', 'account', 'headers', 'verdict', 'advice']);
     t.match(told, { steps: [], account: null, headers: [], verdict: { code: 'notJudged', status: 200 } });
     for (const words of [
       ['--account', 'alice'],
@@ -297,7 +299,7 @@ await t.test('the lab', { timeout: 170_000 }, async (t) => {
     const unseen = await within(t, ['explain', certificate('revoked'), '-c', config, '--json']);
     t.match(JSON.parse(unseen.stdout), { verdict: { code: 'anonymous' } });
     t.match(unseen.stderr, /^warning: no certificate is asked for at \/, so this one was not judged;/m);
-    t.match(unseen.stderr, /--path \/computers or \/payroll$/m);
+    t.match(unseen.stderr, /--path \/computers or \/payroll or \/smartcard or \/staff$/m);
     const seen = await within(t, ['explain', certificate('alice'), '-c', config, '--path', '/payroll', '--json']);
     t.equal(seen.stderr, '');
   });
@@ -307,12 +309,20 @@ await t.test('the lab', { timeout: 170_000 }, async (t) => {
       const ended = await within(t, ['explain', ...words, '-c', config, '--path', '/payroll', '--json']);
       return {
         ...ended,
-        told: JSON.parse(ended.stdout === '' ? '{}' : ended.stdout) as Explanation & { asked?: unknown },
+        told: JSON.parse(ended.stdout === '' ? '{}' : ended.stdout) as Explanation,
       };
     };
     const good = await ask(certificate('alice'));
     t.equal(good.code, 0);
-    t.strictSame(Object.keys(good.told), ['certificate', 'candidates', 'steps', 'account', 'headers', 'verdict']);
+    t.strictSame(Object.keys(good.told), [
+      'certificate',
+      'candidates',
+      'steps',
+      'account',
+      'headers',
+      'verdict',
+      'advice',
+    ]);
     t.strictSame(Object.keys(good.told.certificate), [
       'thumbprint',
       'subject',
@@ -376,12 +386,32 @@ await t.test('the lab', { timeout: 170_000 }, async (t) => {
       );
     }
     const other = await ask(certificate('alice'), '--account', 'carol');
-    t.match(other.told.asked, { name: 'LAB\\carol', values: [{ value: /^X509:<SKI>/, method: null }] });
+    t.match(other.told.asked, {
+      name: 'LAB\\carol',
+      values: [{ value: /^X509:<SKI>/, method: null, form: 'X509SKI', corrected: null }],
+    });
+    t.match(other.told.advice, [{ code: 'otherCertificate' }, { code: 'otherAccount', text: /LAB\\alice/ }]);
     t.match((await ask(certificate('alice'), '--account', 'ghost')).told.asked, {
       problem: /no such account/,
       values: [],
     });
     t.equal((await ask(certificate('alice'), '--account', 'alice', '--offline')).code, 2);
+
+    const suggested = await within(t, [
+      'map',
+      'suggest',
+      certificate('alice'),
+      '-c',
+      config,
+      '--account',
+      'LAB\\alice',
+    ]);
+    t.equal(suggested.code, 0, suggested.stderr);
+    t.match(suggested.stdout, /^Set-ADUser -Identity '[^']*DC=test' -Server 'lab\.example\.test' -Add @/m);
+    t.match(suggested.stdout, /^dn: CN=.*DC=test$/m);
+    const unknown = await within(t, ['map', 'suggest', certificate('alice'), '-c', config, '--account', 'ghost']);
+    t.equal(unknown.code, 1);
+    t.match(complaint(unknown), [/ghost: the directory has no such account/]);
     t.equal((await ask(certificate('alice'), '--binding', 'nowhere:1')).code, 2);
 
     const bare = join(cwd, 'bare.pem');

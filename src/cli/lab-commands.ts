@@ -29,6 +29,11 @@ export function curlLines(ports: LabPorts, certs: string, files: string): readon
     ['two accounts: 403.12', `${curl} ${as('twice')} ${late}/payroll`],
     ['weak mapping under full enforcement: 403.12', `${curl} ${as('weak')} ${late}/payroll`],
     ['a computer where computers may pass: 200', `${curl} ${as('workstation')} ${late}/computers`],
+    ['a member of a group in a group: 200', `${curl} ${as('alice')} ${late}/staff`],
+    ['a member of neither: 403', `${curl} ${as('bob')} ${late}/staff`],
+    ['smart cards only: 200', `${curl} ${as('smartcard')} ${late}/smartcard`],
+    ['any other certificate there: 403', `${curl} ${as('alice')} ${late}/smartcard`],
+    ['who the gateway takes you for, and why', `${curl} ${as('alice')} ${late}/payroll/.dsmapper/whoami?json`],
     ['1 MB before a late certificate: 413', `${curl} ${as('alice')} ${megabyte} ${late}/payroll`],
     ['1 MB with the certificate up front: 200', `${curl} ${as('alice')} ${megabyte} ${upFront}/payroll`],
     [

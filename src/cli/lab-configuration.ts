@@ -78,6 +78,7 @@ sites:
       /:
         access: { sslFlags: [Ssl] }
         authentication: { anonymous: fallback }
+        whoami: true             # /.dsmapper/whoami, and below each of the others: who the gateway takes you for
       /payroll:
         access: { sslFlags: [Ssl, SslNegotiateCert, SslRequireCert] }
         authentication: { anonymous: disabled, clientCertificateMapping: enabled }
@@ -87,6 +88,16 @@ sites:
         access: { sslFlags: [Ssl, SslNegotiateCert, SslRequireCert] }
         authentication: { anonymous: disabled, clientCertificateMapping: enabled }
         authorize: { accounts: [computer] }
+      /staff:
+        access: { sslFlags: [Ssl, SslNegotiateCert, SslRequireCert] }
+        authentication: { anonymous: disabled, clientCertificateMapping: enabled }
+        authorize:
+          groups: ['${labDomain.netbiosName}\\Staff']   # which Payroll is in, which alice is in
+          # reportOnly: true        # serves the others too, and records whom this would refuse
+      /smartcard:
+        access: { sslFlags: [Ssl, SslNegotiateCert, SslRequireCert] }
+        authentication: { anonymous: disabled, clientCertificateMapping: enabled }
+        authorize: { extendedKeyUsages: [smartCardLogon] }
 
 trust:
   roots: ["${file('root.pem')}"]

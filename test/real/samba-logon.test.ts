@@ -15,6 +15,7 @@ import type { Lab } from '../../src/lab/lab.ts';
 import { ask, type TestGateway, testGateway, testLab, type TestRequest } from '../support/gateway.ts';
 import { ldifLine } from '../support/ldif.ts';
 import { type Samba, sambaTest, type SambaUser, startSamba } from '../support/samba.ts';
+import { groupLdif, userDn } from '../support/samba-accounts.ts';
 
 /** As Active Directory writes the issuing authority's name and a name below it: in encoded order. */
 const issuer = 'DC=test,DC=example,DC=lab,CN=Lab Issuing CA';
@@ -56,7 +57,9 @@ await sambaTest('logon against accounts of a Samba domain', async (t) => {
     { name: 'nora', altSecurityIdentities: [bySerial(nora, 'O=Lab,CN=Second CA')] },
     { name: 'ws1', kind: 'computer', attributes: { dNSHostName: ['ws1.lab.example.test'] } },
   ];
-  const samba = await startSamba(t, { ntAuth: [issuing.der], users });
+  // The configuration of the lab names the group.
+  const ldif = groupLdif('Staff', [userDn({ name: 'sera' })]);
+  const samba = await startSamba(t, { ntAuth: [issuing.der], users, ldif });
   const to = await gatewayAt(t, samba, lab);
 
   const sids = new Map<string, string>();
@@ -104,6 +107,13 @@ await sambaTest('logon against accounts of a Samba domain', async (t) => {
         t.equal(answer.backendHeader('x-remote-sid'), sid);
       }
     });
+
+  await t.test('a member of a group passes where it is asked for, and nobody else', async (t) => {
+    t.equal((await ask(to, 'late', { path: '/staff', ...showing(sera) })).status, 200);
+    const answer = await ask(to, 'late', { path: '/staff', ...showing(kim) });
+    t.equal(answer.status, 403);
+    t.match(await to.logged(answer.headers['x-request-id']), { code: 'notAuthorised', detail: /kim/ });
+  });
 
   const refused: readonly (readonly [
     title: string,
