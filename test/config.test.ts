@@ -22,6 +22,8 @@ import { editDistance, nearest } from '../src/config/suggestion.ts';
 import { configurationTemplate } from '../src/config/template.ts';
 import { canonicalPath } from '../src/gateway/canonical-path.ts';
 import type { AuthorizeRule, LocationSettings, Settings } from '../src/gateway/settings.ts';
+import { defaultMappingSettings, type MappingProfile } from '../src/mapping/mapper-contract.ts';
+import { mappingProfiles } from '../src/mapping/profiles.ts';
 import { createSiteIndex } from '../src/gateway/site-index.ts';
 import { parseCertificate, type Certificate } from '../src/x509/certificate.ts';
 import { nameKey } from '../src/x509/name-comparison.ts';
@@ -186,6 +188,301 @@ void t.test(
     t.match(lab.trust.get('0.0.0.0:443')?.judge, { minimumRsaBits: 1024, allowSha1: true, allowCaAsClient: true });
   },
 );
+
+async function caseSettings(name: string): Promise<Settings> {
+  return settingsOf(await readFile(new URL(`${name}/config.yaml`, cases), 'utf8'));
+}
+
+void t.test('mapping: every key has its effect, and what a profile sets gives way to what is written', async (t) => {
+  const plain = (await settingsOf(base)).mapping;
+  t.same(plain, defaultMappingSettings, 'nothing written: what a domain controller of 2026 does');
+  for (const profile of Object.keys(mappingProfiles) as MappingProfile[])
+    t.match(
+      (await settingsOf(`labOnly: true\nmapping: { profile: ${profile} }\n${base}`)).mapping,
+      mappingProfiles[profile],
+      profile,
+    );
+  t.match((await caseSettings('good-mapping-settings')).mapping, {
+    nameBasedRules: [
+      {
+        issuer: '0123456789abcdef0123456789abcdef01234567',
+        policies: ['1.3.6.1.4.1.311.21.8.1', '2.16.840.1.101.3.2.1.3.13'],
+        upnSuffixes: ['lab.example.test', 'example.test'],
+        issuerSubject: true,
+      },
+      {
+        issuer: 'fedcba9876543210fedcba9876543210fedcba98',
+        policies: ['1.3.6.1.4.1.311.21.8.2', '1.3.6.1.4.1.311.21.8.3'],
+        upnSuffixes: ['example.test'],
+        issuerSubject: true,
+      },
+      { issuer: '0000000000000000000000000000000000000001', upnSuffixes: [], issuerSubject: true },
+    ],
+    sidVeto: true,
+    logonHours: true,
+    refuseExpiredPassword: true,
+    openPoints: {
+      sha1PublicKey: 'both',
+      serialSignOctet: 'dropped',
+      rfc822Blank: true,
+      quotedBackslash: false,
+      rfc822FromSubject: true,
+      sidUriMismatchRefuses: false,
+      computerBySpn: true,
+    },
+  });
+  const legacy = (await caseSettings('good-mapping-legacy')).mapping;
+  t.match(legacy, {
+    strongCertificateBindingEnforcement: 1,
+    certificateMappingMethods: 0x1f,
+    firstMatch: true,
+    openPoints: {
+      unquotedNames: true,
+      computedSubjectKeyIdentifier: true,
+      severalUpns: 'first',
+      upnIsWeakMapping: false,
+    },
+  });
+  t.strictSame(legacy.ntAuthMethods, ['UPN', 'DNS'], 'in the order of the contract');
+});
+
+void t.test('mapping: the methods of Schannel are the number of the registry, or names', async (t) => {
+  const read = async (methods: string) =>
+    (await settingsOf(`labOnly: true\nmapping: { certificateMappingMethods: ${methods} }\n${base}`)).mapping
+      .certificateMappingMethods;
+  for (const [written, bits] of [
+    ['0x18', 0x18],
+    ['24', 0x18],
+    ['"0x1F"', 0x1f],
+    ['[S4U2SelfExplicit, S4U2Self]', 0x18],
+    ['[UPN, UPN]', 0x4],
+    ['[SubjectIssuer, Issuer]', 0x3],
+  ] as const)
+    t.equal(await read(written), bits, written);
+  for (const [written, sentence] of [
+    ['0', /leaves no method/],
+    ['[]', /leaves no method/],
+    ['0x20', /bits that stand for no method/],
+    ['-1', /neither a number nor a list/],
+    ['1.5', /neither a number nor a list/],
+    ['UPN', /neither a number nor a list/],
+    ['"24 "', /neither a number nor a list/],
+    ['[Kerberos]', /`Kerberos` is not a method/],
+    ['[[UPN]]', /a list is not a method/],
+  ] as const)
+    await t.rejects(read(written), { message: sentence }, written);
+});
+
+void t.test('mapping: whatever weakens needs labOnly, each for itself, and is said at every start', async (t) => {
+  const weak = [
+    'profile: windows-2022-compat',
+    'profile: schannel-legacy',
+    'strongCertificateBindingEnforcement: 1',
+    'strongCertificateBindingEnforcement: 0',
+    'certificateMappingMethods: 0x19',
+    'certificateMappingMethods: 0x1a',
+    'certificateMappingMethods: [UPN, S4U2Self]',
+    'ntAuthMethods: [UPN]',
+    'firstMatch: true',
+    'openPoints: { unquotedNames: true }',
+    'openPoints: { computedSubjectKeyIdentifier: true }',
+    'openPoints: { severalUpns: first }',
+    'outcomes: iis',
+  ];
+  for (const setting of weak) {
+    const text = `mapping: { ${setting} }\n${base}`;
+    t.match((await failureOf(text)).message, /weakens and needs `labOnly: true`/, setting);
+    t.match((await settingsOf(`labOnly: true\n${text}`)).warnings, [/not for production: (?!nothing)/], setting);
+  }
+  const all = `[${defaultMappingSettings.ntAuthMethods.join(', ')}]`;
+  t.same((await settingsOf(`mapping: { ntAuthMethods: ${all} }\n${base}`)).warnings, []);
+});
+
+void t.test('directory: forests, servers by DNS, StartTLS, and who logs on', async (t) => {
+  const { directory } = await caseSettings('good-directory-forests');
+  const certificate = String(world.files.get('tls/web.pem'));
+  t.match(directory, {
+    forests: [
+      {
+        name: 'Lab',
+        domains: [
+          {
+            name: 'lab.example.test',
+            controllers: ['ldap://dc1.lab.example.test:389', 'ldaps://dc2.lab.example.test:636'],
+            discovery: null,
+            bind: { kind: 'simple', dn: 'svc@lab.example.test', password: 'correct horse' },
+          },
+          {
+            name: 'child.lab.example.test',
+            controllers: [],
+            discovery: {
+              site: 'Berlin-Mitte',
+              names: ['dcs.example.test'],
+              refresh: 60_000,
+              resolver: ['192.0.2.53', '[2001:db8::53]:1053'],
+            },
+            bind: { kind: 'external', key: /BEGIN PRIVATE KEY/, authorizationId: 'dn:CN=svc,DC=lab' },
+          },
+        ],
+        globalCatalog: ['ldap://dc1.lab.example.test:3268'],
+        globalCatalogDiscovery: { site: null, names: [], refresh: 600_000, resolver: [] },
+        certificateAuthorities: { length: 1 },
+      },
+      {
+        name: 'partner.example',
+        domains: [{ name: 'partner.example', discovery: { site: null } }],
+        globalCatalog: [],
+        globalCatalogDiscovery: null,
+        certificateAuthorities: [],
+      },
+    ],
+  });
+  t.match(directory?.forests, [
+    { batching: false, pollInterval: 0 },
+    { batching: false, pollInterval: 0 },
+  ]);
+  const external = directory?.forests[0]?.domains[1]?.bind;
+  t.ok(external?.kind === 'external' && derOf(external.certificate).equals(derOf(certificate)), 'leaf first');
+  t.match((await settingsOf(base)).directory, { forests: [{ batching: true, pollInterval: 5000 }] });
+});
+
+void t.test('directory: a password that is changed behind its reference is read again', async (t) => {
+  const files = new Map([...world.files, ['secrets/ldap', 'old\n']]);
+  const text = changed('env:LDAP_PASSWORD', 'file:secrets/ldap');
+  const env: Record<string, string> = { LDAP_PASSWORD: 'first' };
+  const over = { ...world.facilities(text), env };
+  const facilities = {
+    ...over,
+    readFile: (path: string, maximum: number) => {
+      const content = path === 'secrets/ldap' ? files.get(path) : undefined;
+      if (path === 'secrets/ldap' && content === undefined) return Promise.reject(new Error('gone'));
+      return content === undefined ? over.readFile(path, maximum) : Promise.resolve(Buffer.from(content));
+    },
+  };
+  const bindOf = ({ settings }: { settings: Settings }) => {
+    const bind = settings.directory?.forests[0]?.domains[0]?.bind;
+    if (bind?.kind !== 'simple' || bind.reread === null) throw new Error('no simple bind');
+    return { password: bind.password, reread: bind.reread };
+  };
+  const fromFile = bindOf(await loadConfiguration('config.yaml', facilities));
+  t.equal(fromFile.password, 'old');
+  files.set('secrets/ldap', 'new\r\n');
+  t.equal(await fromFile.reread(), 'new');
+  files.set('secrets/ldap', '\n');
+  t.equal(await fromFile.reread(), null, 'an empty file is no password');
+  files.delete('secrets/ldap');
+  t.equal(await fromFile.reread(), null);
+
+  const fromEnv = bindOf(await loadConfiguration('config.yaml', { ...world.facilities(base), env }));
+  env['LDAP_PASSWORD'] = 'second';
+  t.equal(await fromEnv.reread(), 'second');
+  env['LDAP_PASSWORD'] = '';
+  t.equal(await fromEnv.reread(), null);
+  delete env['LDAP_PASSWORD'];
+  t.equal(await fromEnv.reread(), null);
+});
+
+void t.test('log: a syslog server, and by what name messages come', async (t) => {
+  t.match((await caseSettings('good-syslog')).log, {
+    file: 'var/access.log',
+    syslog: {
+      server: { host: 'siem.example.test', port: 6514 },
+      certificateAuthorities: { length: 1 },
+      certificate: { cert: /BEGIN CERTIFICATE/, key: /BEGIN PRIVATE KEY/ },
+      hostname: 'gw1.example.test',
+      facility: 20,
+    },
+  });
+  const small = `log: { syslog: { server: "tls://[2001:db8::1]:6515" } }\n${base}`;
+  const plain = { server: { host: '2001:db8::1', port: 6515 }, certificateAuthorities: [], certificate: null };
+  t.strictSame((await settingsOf(small)).log.syslog, { ...plain, hostname: 'gateway.example.test', facility: 10 });
+  const odd = { ...world.facilities(small), hostname: () => 'büro pc' };
+  t.equal((await loadConfiguration('config.yaml', odd)).settings.log.syslog?.hostname, '-', 'what RFC 5424 cannot say');
+});
+
+void t.test('authorize: is inherited key by key; null takes a list away', async (t) => {
+  const { sites } = await caseSettings('good-authorize');
+  const at = (path: string) =>
+    sites[0]?.locations.find((one) => one.path === path && (one.exact || path === '/strong'));
+  const payroll = { kind: 'name', domain: 'lab', name: 'Payroll' };
+  t.match(sites[0]?.locations.at(-1), {
+    path: '/',
+    whoami: true,
+    authorize: {
+      accounts: ['user'],
+      minimumStrength: 'weak',
+      groups: [
+        payroll,
+        { kind: 'name', domain: 'lab.example.test', name: 'Domain Users' },
+        { kind: 'sid', sid: 'S-1-5-21-1-2-3-513' },
+        { kind: 'sid', sid: 'S-1-5-32-544' },
+      ],
+      users: [{ kind: 'name', domain: 'lab.example.test', name: 'alice' }],
+      reportOnly: false,
+      alsoRequires: null,
+    },
+  });
+  t.match(at('/strong'), {
+    whoami: true,
+    authorize: {
+      minimumStrength: 'strong',
+      issuancePolicies: ['1.3.6.1.4.1.311.21.8.1'],
+      extendedKeyUsages: ['1.3.6.1.4.1.311.20.2.2', '1.3.6.1.5.5.7.3.2'],
+      issuers: [{ digest: issuingCa?.digest }],
+      groups: { length: 4 },
+      users: { length: 1 },
+    },
+  });
+  t.match(at('/strong/bob'), {
+    whoami: false,
+    authorize: {
+      minimumStrength: 'strong',
+      groups: [],
+      users: [
+        { domain: 'lab', name: 'bob' },
+        { domain: 'lab', name: 'svc-web$' },
+        { domain: 'lab.example.test', name: 'carol' },
+      ],
+    },
+  });
+  t.match(at('/strong/any')?.authorize, { issuers: [], issuancePolicies: [], extendedKeyUsages: { length: 2 } });
+  t.match(at('/trial')?.authorize, { groups: [{ name: 'Machines' }], users: { length: 1 }, reportOnly: true });
+  t.match(at('/trial/real')?.authorize, { groups: [{ name: 'Machines' }], reportOnly: false });
+  const rules = describeRules(await caseSettings('good-authorize'));
+  t.match(
+    rules.locations.find(({ path }) => path === '/strong'),
+    {
+      accounts: ['user'],
+      whoami: true,
+      authorize: { issuers: ['CN=Issuing,O=Lab'], groups: { length: 4 }, users: ['alice@lab.example.test'] },
+    },
+  );
+});
+
+void t.test('authorize: names are read as they are shown, and nothing that is not one', (t) => {
+  for (const text of ['LAB\\Payroll', 'Domain Users@lab.example.test', 'S-1-5-21-1-2-3-4294967295', 'LAB\\web$'])
+    t.equal(principalText(principal.parse(text)), text);
+  t.equal(principalText(principal.parse('lab.example.test\\x')), 'x@lab.example.test');
+  for (const text of ['S-1-5', 'S-2-5-21-1', 'S-1-5-4294967296', `S-1-5${'-1'.repeat(16)}`, 'S-1-5-x', 'S-1-5-21-'])
+    t.notOk(principal.safeParse(text).success, text);
+  for (const text of [
+    '',
+    'a',
+    'a@',
+    '@b',
+    '\\a',
+    'A\\',
+    'A\\b\\c',
+    'A\\b@c',
+    'a@b@c',
+    'A\\ b',
+    ' A\\b',
+    `A\\${'x'.repeat(257)}`,
+  ])
+    t.notOk(principal.safeParse(text).success, text);
+  for (const letter of '"/[]:;|=,+*?<>\n\0') t.notOk(principal.safeParse(`LAB\\a${letter}b`).success, letter);
+  t.end();
+});
 
 void t.test('settings: every limit is read from its own key', async (t) => {
   const durations = ['handshakeTimeout', 'headersTimeout', 'requestTimeout', 'keepAliveTimeout', 'idleTimeout'];
