@@ -412,6 +412,7 @@ await t.test('passwords that change', async (t) => {
     secret.value = 'wrong too';
     forest.retry();
     t.equal(await stateOf(forest), 'refused');
+    await settled();
     t.equal(dc.binds, 3, 'the new value, and not the old one before it');
     secret.value = 'two';
     forest.retry();

@@ -48,6 +48,8 @@ export interface Samba {
   readonly caPem: string;
   /** Applies LDIF (with changetype) to the live database with the rights of the system. */
   modify(ldif: string): Promise<void>;
+  /** Many plain users, quickly: only name, UPN and altSecurityIdentities are looked at. */
+  load(users: Iterable<SambaUser>): Promise<void>;
   /** @returns its distinguished name and SID */
   addUser(user: SambaUser): Promise<{ readonly dn: string; readonly sid: string }>;
   /** Text values of one attribute of one object, read past LDAP. */
@@ -128,6 +130,10 @@ async function startCopy(t: SambaTest, template: string, from: string, ldif: str
       return daemon?.pid ?? 0;
     },
     modify: (ldif) => modify(conf, ldif),
+    async load(users) {
+      const database = join(folder, 'private/sam.ldb');
+      await run(await python(), [join(support, 'load.py'), conf, database], { input: loadLines(users) });
+    },
     async addUser(user) {
       const dn = userDn(user);
       await modify(conf, userLdif(user));
@@ -295,6 +301,18 @@ function confText(folder: string, host: string): string {
 async function modify(conf: string, ldif: string): Promise<void> {
   const database = join(conf, '../private/sam.ldb');
   await run('ldbmodify', ['-H', database, `--configfile=${conf}`, '--relax'], { input: ldif });
+}
+
+function* loadLines(users: Iterable<SambaUser>): Generator<string> {
+  for (const user of users)
+    yield `${JSON.stringify({
+      dn: userDn(user),
+      objectClass: 'user',
+      sAMAccountName: user.name,
+      userAccountControl: '544',
+      userPrincipalName: user.upn ?? `${user.name}@${domain}`,
+      altSecurityIdentities: user.altSecurityIdentities ?? [],
+    })}\n`;
 }
 
 async function read(conf: string, dn: string, attribute: string): Promise<readonly string[]> {
