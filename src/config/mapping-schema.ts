@@ -18,17 +18,17 @@ const openPoints = group(
     sha1PublicKey: standard(
       choice(['certificate', 'both']),
       points.sha1PublicKey,
-      'what the digest in <SHA1-PUKEY> is of: the whole certificate, as practice says, or its key, as the name says; both looks for either',
+      'what the digest in `<SHA1-PUKEY>` is of: the whole certificate, as practice says, or its key, as the name says; both looks for either',
     ),
     serialSignOctet: standard(
       choice(['both', 'dropped', 'kept']),
       points.serialSignOctet,
-      'whether the octet 00 that keeps a serial number positive stands in <SR>: documents and tools drop it, .NET keeps it',
+      'whether the octet 00 that keeps a serial number positive stands in `<SR>`: documents and tools drop it, .NET keeps it',
     ),
     rfc822Blank: standard(
       flag,
       points.rfc822Blank,
-      'whether a blank may stand before <RFC822>: MS-PKCA prints one, nothing else has it; true also looks for that',
+      'whether a blank may stand before `<RFC822>`: MS-PKCA prints one, nothing else has it; true also looks for that',
     ),
     quotedBackslash: standard(
       flag,
@@ -48,7 +48,7 @@ const openPoints = group(
     rfc822FromSubject: standard(
       flag,
       points.rfc822FromSubject,
-      'whether <RFC822> is also looked for with the e-mail address of the subject, as an API of Windows would, Samba not',
+      'whether `<RFC822>` is also looked for with the e-mail address of the subject, as an API of Windows would, Samba not',
     ),
     severalUpns: standard(
       choice(['refuse', 'first']),

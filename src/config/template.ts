@@ -58,7 +58,8 @@ ${location === '/' ? '' : openRoot}      ${text(location)}:
         access: { sslFlags: [Ssl, SslNegotiateCert, SslRequireCert] }
         # anonymous beside mapping would let in whoever shows no certificate.
         authentication: { anonymous: disabled, clientCertificateMapping: enabled }
-        authorize: { accounts: [user] }      # computer lets machine accounts in
+        # computer lets machine accounts in; groups: [LAB\\Payroll] lets nobody but its members in.
+        authorize: { accounts: [user] }
 
 trust:
   roots: ${references(facts.roots)}
