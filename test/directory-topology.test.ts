@@ -17,8 +17,10 @@ import type {
   ForestSettings,
   Located,
 } from '../src/directory/directory.ts';
+import { ConnectionPool } from '../src/directory/connection-pool.ts';
 import { discover, questionsForCatalog, questionsForDomain, type Discovered } from '../src/directory/discovery.ts';
 import type { DnsLookup } from '../src/directory/dns-lookup.ts';
+import { parseEndpoint } from '../src/directory/endpoint.ts';
 import type { LiveForest } from '../src/directory/forest.ts';
 import { createDirectory, type LiveDirectory } from '../src/directory/forests.ts';
 import { orderTargets } from '../src/directory/srv-order.ts';
@@ -531,6 +533,30 @@ await t.test('passwords that change', async (t) => {
     await Promise.all(waiting);
   });
 
+  await t.test('a refusal that is over when it arrives is none', async (t) => {
+    const { dc } = await setUp(t, { bind: [bind] });
+    const gate = gateFor(bind);
+    let refusals = 1;
+    const pool = new ConnectionPool({
+      endpoint: parseEndpoint(dc.url),
+      certificateAuthorities: [authority.cert],
+      gate: {
+        ...gate,
+        refusal: null,
+        enter: (time, signal) => (refusals-- > 0 ? Promise.resolve(null) : gate.enter(time, signal)),
+      },
+      connectTimeout: patience,
+      connections: 2,
+      monotonic: () => performance.now(),
+      random: () => 0,
+      greet: () => Promise.resolve(null),
+      changed: () => {},
+    });
+    t.teardown(() => pool.close());
+    await until(() => pool.state === 'up');
+    t.equal(refusals < 1, true);
+  });
+
   await t.test('a secret that cannot be read holds nobody up', async (t) => {
     const never = new AbortController().signal;
     const gate = gateFor({ ...bind, reread: () => new Promise(() => {}) });
@@ -832,8 +858,11 @@ await t.test('servers that DNS names', async (t) => {
     t.end();
   });
 
-  await t.test('a site that cannot stand in a DNS name is refused', async (t) => {
+  await t.test('a site that cannot stand in a DNS name is refused, and a DNS server that is none', async (t) => {
     const dns = await startDns(t);
+    t.throws(() => openDirectory(t, settingsOf(discoveryOf(dns, { resolver: ['dns.test'] }))), {
+      code: 'directory-settings',
+    });
     for (const bad of ['a.b', 'ä', '', 'x'.repeat(64)])
       t.throws(
         () => openDirectory(t, settingsOf(discoveryOf(dns, { site: bad }))),

@@ -75,17 +75,18 @@ export function createBindGate(settings: BindGateSettings): BindGate {
     return refusal === null && monotonic() - provenAt > proof ? holder : null;
   };
 
-  function read(): Promise<void> {
+  /** After the reading that is under way: its value may be older than what we were told of. */
+  function read(): void {
     if (timer !== null) clearTimeout(timer);
     timer = null;
-    reading ??= readSecret().finally(() => {
+    const own = (reading ?? Promise.resolve()).then(readSecret).finally(() => {
+      if (reading !== own) return;
       reading = null;
-      if (refusal !== null && rereads.size > 0 && !closed) {
-        timer = setTimeout(() => void read(), interval);
-        timer.unref();
-      }
+      if (refusal === null || closed) return;
+      timer = setTimeout(read, interval);
+      timer.unref();
     });
-    return reading;
+    reading = own;
   }
 
   async function readSecret(): Promise<void> {
@@ -129,7 +130,7 @@ export function createBindGate(settings: BindGateSettings): BindGate {
             refusal = outcome.reason;
             provenAt = Number.NEGATIVE_INFINITY;
             refused.add(given);
-            if (rereads.size > 0) void read();
+            if (rereads.size > 0) read();
           }
           if (holder === promise) holder = null;
           resolve();
@@ -139,7 +140,7 @@ export function createBindGate(settings: BindGateSettings): BindGate {
     reopen() {
       if (closed) return;
       refused.clear();
-      if (rereads.size > 0) void read();
+      if (rereads.size > 0) read();
       open();
     },
     watch(opened) {

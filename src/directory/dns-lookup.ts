@@ -5,7 +5,7 @@
 import type { SrvRecord } from 'node:dns';
 import { Resolver } from 'node:dns/promises';
 import type { LookupFunction } from 'node:net';
-import { codeOf, reasonOf } from '../base/failure.ts';
+import { codeOf, Failure, reasonOf } from '../base/failure.ts';
 
 export type SrvAnswer =
   /** Empty where DNS says that there is no such name. */
@@ -24,10 +24,21 @@ export interface DnsLookup {
 /** Milliseconds for the first answer of a server, doubled at the second try. */
 const patience = { timeout: 2_000, tries: 2 } as const;
 
-/** @param servers `ip` or `ip:port`; empty: the system's */
+/**
+ * @param servers `ip` or `ip:port`; empty: the system's
+ * @throws Failure `directory-settings` for anything else
+ */
 export function createDnsLookup(servers: readonly string[]): DnsLookup {
   const resolver = new Resolver(patience);
-  if (servers.length > 0) resolver.setServers([...servers]);
+  try {
+    if (servers.length > 0) resolver.setServers([...servers]);
+  } catch (error) {
+    throw new Failure(`${servers.join(', ')}: ${reasonOf(error)}`, {
+      code: 'directory-settings',
+      hint: 'DNS servers are IP addresses, with a port where it is not 53',
+      exitCode: 2,
+    });
+  }
   return {
     async srv(name) {
       try {
