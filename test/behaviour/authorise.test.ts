@@ -116,13 +116,19 @@ await t.test('locations with rules', { timeout: 240_000 }, async (t) => {
     });
     await t.rejects(inLab(t, atPayroll("authorize: { groups: ['LAB\\alice'] }")), /is not a group/);
 
-    const own = await testLab(t);
-    await own.directory.stop();
-    const to = await testGateway(t, { lab: own, configure: inPayroll() });
+    // Whoever asks for a name, and not for an account by its certificate.
+    const isName = (attributes: readonly string[]) =>
+      attributes.includes('sAMAccountName') && !attributes.includes('altSecurityIdentities');
+    lab.directory.faults.judge = ({ attributes }) => (isName(attributes) ? 51 : null);
+    t.teardown(() => (lab.directory.faults.judge = null));
+    const to = await inLab(t, inPayroll());
     const { ready, reasons } = await to.gateway.readiness();
     t.equal(ready, false);
     t.match(reasons.join('\n'), /location \/payroll: group lab\\Payroll cannot be looked up/i);
-    await own.directory.start();
+    const unknown = await ask(to, 'upFront', { as: 'alice' });
+    t.equal(unknown.status, 503);
+    t.match(await line(to, unknown), { code: 'groupsUnknown', detail: /cannot be looked up/ });
+    lab.directory.faults.judge = null;
     while (!(await to.gateway.readiness()).ready) await turn();
     t.equal((await ask(to, 'upFront', { as: 'alice' })).status, 200, 'and names are found later');
   });
@@ -293,7 +299,7 @@ await t.test('locations with rules', { timeout: 240_000 }, async (t) => {
   });
 
   await t.test('whoami over HTTP/2, and with a body that still comes', async (t) => {
-    const to = await inLab(t, atPayroll('whoami: true'));
+    const to = await inLab(t, (yaml) => `${atPayroll('whoami: true')(yaml)}\nlimits: { lingerTimeout: 1ms }\n`);
     const session = connect(`https://127.0.0.1:${to.ports.upFront}`, { ca: to.ca, ...to.identity('alice') });
     t.teardown(() => session.destroy());
     const stream = session.request({ ':path': whoami, accept: 'application/json' });
