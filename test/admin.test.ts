@@ -140,8 +140,10 @@ await t.test('the admin surface', { timeout: 120_000 }, async (t) => {
     ] as const) {
       const file = lab.pki.certificates.get(name)?.chainFile ?? '';
       const pem = await readFile(file);
-      const told = await call(socket, `/explain?path=${encodeURIComponent(path)}`, 'POST', pem);
+      const query = `path=${encodeURIComponent(path)}&account=${encodeURIComponent('LAB\\alice')}`;
+      const told = await call(socket, `/explain?${query}`, 'POST', pem);
       t.equal(told.status, 200, told.body);
+      t.match(JSON.parse(told.body), { asked: { name: 'LAB\\alice', problem: null } });
       const command = await runCommand(
         'explain',
         file,
@@ -149,6 +151,8 @@ await t.test('the admin surface', { timeout: 120_000 }, async (t) => {
         join(to.folder, 'dsmapper.yaml'),
         '--path',
         path,
+        '--account',
+        'LAB\\alice',
         '--json',
       );
       t.strictSame(withoutTimes(told.body), withoutTimes(command.stdout), `${name} at ${path}`);
@@ -205,6 +209,8 @@ await t.test('the admin surface', { timeout: 120_000 }, async (t) => {
     }
     t.equal((await call(socket, '/explain', 'POST', Buffer.alloc(2_000_000, 'A'))).status, 413);
     t.equal((await call(socket, `/explain?path=/${'x'.repeat(9000)}`, 'POST', good)).status, 400);
+    t.equal((await call(socket, `/explain?account=${'x'.repeat(1025)}`, 'POST', good)).status, 400);
+    t.equal((await call(socket, '/explain?account=', 'POST', good)).status, 400);
     const many = await call(socket, '/explain?path=/payroll', 'POST', good + good.repeat(200));
     t.equal(many.status, 200, 'a long chain is judged within its budgets');
     t.match(JSON.parse(many.body), { verdict: { code: 'authorised' } });

@@ -565,7 +565,9 @@ await t.test('explain --offline shows the candidates of every published case', a
     t.notMatch(stdout, raw, one.name);
     for (const [method, values] of Object.entries(one.candidates ?? {}) as [MappingMethod, readonly string[]][]) {
       const shown = candidates.filter((candidate) => candidate.method === method).map(({ value }) => value);
-      t.strictSame(shown, values, `${one.name}: ${method}`);
+      // issuers above the leaf's own are known where a chain was judged
+      const known = one.above === undefined || method !== 'X509IssuerOnly' ? values : values.slice(0, 1);
+      t.strictSame(shown, known, `${one.name}: ${method}`);
       compared += 1;
     }
     for (const value of one.unused ?? [])

@@ -491,6 +491,23 @@ await t.test('of several forests each search says whose it is', async (t) => {
   t.ok(told.advice.some(({ code }) => code === 'otherAccount'));
 });
 
+await t.test('issuers further up are looked for as well where the mapper does', async (t) => {
+  const told = await explainScene({
+    certificate: base,
+    root: ['CN=Root'],
+    accounts: [{ ...alice, altSecurityIdentities: ['X509:<I>CN=Root'] }],
+    labOnly: true,
+    mapping: '{ certificateMappingMethods: 0x2 }',
+    account: 'alice',
+  });
+  t.equal(told.verdict.code, 'authorised', told.verdict.text);
+  t.strictSame(
+    told.candidates.filter(({ used }) => used).map(({ value }) => value),
+    [`X509:<I>${I}`, 'X509:<I>CN=Root'],
+  );
+  t.match(told.asked?.values, [{ method: 'X509IssuerOnly', faults: [] }]);
+});
+
 await t.test('text from outside cannot steer a terminal', async (t) => {
   const evil = '\u001b[2J\u202e\u0085';
   const told = await explainScene({

@@ -2,7 +2,7 @@
  * The whole story of one certificate at one path: the flow itself, walked with a recorder. Nothing is decided here.
  */
 import type { Step } from '../base/steps.ts';
-import { recordSteps } from '../base/steps.ts';
+import { noSteps, recordSteps } from '../base/steps.ts';
 import { isoText } from '../base/clock.ts';
 import { digestOf, hexOf } from '../base/bytes.ts';
 import type { Account } from '../base/identity.ts';
@@ -104,7 +104,7 @@ export async function explain(question: Question, setup: Setup): Promise<Explana
   const outcome = isVerdict(rule) ? rule : await walk(question, rule, setup, recorder);
   const ending = isVerdict(outcome) ? outcome : goodVerdict(outcome);
   const outgoing = isVerdict(outcome) ? null : outcome;
-  const candidates = candidatesOf(leaf, mapping);
+  const candidates = candidatesOf(leaf, mapping, isVerdict(rule) ? undefined : pathOf(question, rule, setup));
   const account = accountOf(outgoing, ending);
   const { directory } = setup;
   const asked =
@@ -121,12 +121,7 @@ async function walk(
   setup: Setup,
   recorder: ReturnType<typeof recordSteps>,
 ): Promise<Outgoing | Verdict> {
-  const shown: Presented = {
-    chain: question.chain,
-    digest: digestOf(...question.chain),
-    how: howOf(rule.binding),
-    resumed: false,
-  };
+  const shown = shownIn(question, rule);
   const presented = demand({ rule, shown: looksAtCertificates(rule) || question.offline ? shown : null }, recorder);
   if (isVerdict(presented)) return presented;
   if (!question.offline) return decide(presented, { connection: null, ...unwatched }, setup, recorder);
@@ -134,6 +129,17 @@ async function walk(
   return isVerdict(judged)
     ? judged
     : verdict('trusted', 'the chain is good; neither directory nor revocation was asked (offline)');
+}
+
+function shownIn({ chain }: Question, { binding }: Rule): Presented {
+  return { chain, digest: digestOf(...chain), how: howOf(binding), resumed: false };
+}
+
+/** For the forms that name issuers further up; without a good path the leaf's own is all that is known. */
+function pathOf(question: Question, rule: Rule, setup: Setup): readonly Certificate[] | undefined {
+  const trust = trustOf(rule.binding, setup);
+  const judged = setup.chains.judge(shownIn(question, rule), trust, setup.clock.now(), noSteps, new Set());
+  return isVerdict(judged) ? undefined : judged.path.certificates;
 }
 
 function ruleFor(question: Question, setup: Setup): Rule | Verdict {

@@ -24,6 +24,8 @@ export interface Scene {
   readonly account?: string;
   /** False: the CA is not in NTAuth. */
   readonly published?: boolean;
+  /** Who issued the issuer, and is trusted; the issuer itself unless given. */
+  readonly root?: WrittenName;
   /** Stands in for the directory of `accounts`. */
   readonly directory?: Directory;
   /** YAML of `authorize`. */
@@ -34,12 +36,12 @@ const files = await createConfigWorld();
 
 export async function explainScene(scene: Scene): Promise<Explanation> {
   const { certificate, account } = scene;
-  const authority = parsed(authorityOf(certificate.issuer));
+  const authority = parsed(authorityOf(certificate.issuer, scene.root));
   const der = writeCertificate(certificate);
   const issuers: readonly Digest[] = scene.published === false ? [] : [authority.digest];
   const directory = scene.directory ?? createFakeDirectory({ accounts: scene.accounts.map(fakeAccount), issuers });
   const clock = { now: () => worldNow, monotonic: () => 0 };
-  const setup = createSetup(await settingsFor(scene, authority.der), 1, {
+  const setup = createSetup(await settingsFor(scene, authorityOf(scene.root ?? certificate.issuer)), 1, {
     clock,
     random: () => 0.5,
     metrics: createMetrics(silentGauges),
@@ -70,8 +72,8 @@ export function tellOf(explanation: Explanation): string {
   return `${[...ours, explanation.verdict.code].join('\n\n')}\n`;
 }
 
-export function authorityOf(name: WrittenName): Buffer {
-  return writeCertificate({ issuer: name, subject: name, serial: '01', subjectKeyIdentifier: '01', ca: true });
+export function authorityOf(name: WrittenName, issuer: WrittenName = name): Buffer {
+  return writeCertificate({ issuer, subject: name, serial: '01', subjectKeyIdentifier: '01', ca: true });
 }
 
 async function settingsFor(scene: Scene, authority: Buffer): Promise<Settings> {
