@@ -610,3 +610,15 @@ await t.test('lines are broken at blanks, values are not', async (t) => {
   t.strictSame(wrapText('aaaaaaaaaaaa b', '> ', 6), ['> aaaaaaaaaaaa', '  b']);
   t.strictSame(wrapText('', '> ', 6), ['>']);
 });
+
+await t.test('the pages list every code', async (t) => {
+  const read = (path: string) => readFileSync(new URL(`../${path}`, import.meta.url), 'utf8');
+  const page = read('docs/explain.md');
+  const codesIn = (path: string) => Array.from(read(path).matchAll(/\bcode: '(\w+)'/g), ([, code = '']) => code);
+  const advised = ['advice', 'fixed-advice', 'value-advice'].flatMap((name) => codesIn(`src/admin/${name}.ts`));
+  t.ok(advised.length > 30);
+  for (const code of [...valueFaultCodes, ...certificateFaultCodes, ...advised])
+    t.ok(page.includes(`\`${code}\``), code);
+  const suggesting = read('docs/map-suggest.md');
+  for (const code of codesIn('src/mapping/value-suggestion.ts')) t.ok(suggesting.includes(`\`${code}\``), code);
+});
