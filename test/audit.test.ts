@@ -338,6 +338,23 @@ await t.test('a scan that does not come to its end is never a good one', async (
   const torn = await audit(means([gap]));
   t.strictSame(told(torn), ['notReadWhole LAB\\a']);
   t.equal(exitCodeOfAudit(torn), 3);
+
+  const blank = { sid: 'S-1-0-0', guid: '0'.repeat(32), kind: 'other' } as const;
+  const hidden = forestOf([], {
+    async *scan(): AsyncIterable<ScanPiece> {
+      const values = [strong, `X509:<I>${issuer}<SID>${labSid}-1105`];
+      const accounts = ['a', 'b'].map((name) => ({
+        account: account(name, values, blank),
+        gaps: ['objectSid is missing', 'objectGUID is missing'],
+      }));
+      yield { kind: 'accounts', domain: 'lab.example.test', accounts };
+    },
+  });
+  t.strictSame(
+    told(await audit(means([hidden]))),
+    ['duplicateValue LAB\\b', 'duplicateValue LAB\\b', 'notReadWhole LAB\\a', 'notReadWhole LAB\\b'],
+    'what was not read is nobody in particular, and proves nothing',
+  );
 });
 
 await t.test('exit codes: notes call for nothing', async (t) => {

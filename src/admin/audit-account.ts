@@ -42,6 +42,9 @@ export function shownAccount({ name, sid, dn }: Account): AuditAccount {
   return { name, sid, dn };
 }
 
+/** The null SID stands where none was read. */
+const unread = 'S-1-0-0';
+
 interface JudgedValue {
   readonly value: string;
   readonly opinion: ValueOpinion;
@@ -65,7 +68,7 @@ function judgeValue(value: string, account: Account, shown: AuditAccount, means:
 
   const findings: AuditFinding[] = [];
   const sid = opinion.method === 'X509IssuerSid' ? /<sid>(.*)$/i.exec(value)?.[1] : undefined;
-  if (sid !== undefined && foldText(sid) !== foldText(account.sid))
+  if (sid !== undefined && account.sid !== unread && foldText(sid) !== foldText(account.sid))
     findings.push(
       auditFinding(
         'sidMismatch',

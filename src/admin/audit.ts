@@ -4,6 +4,7 @@
  * mean is decided in the files beside this one, how they are shown by the command.
  */
 import type { Instant } from '../base/brand.ts';
+import { digestOf } from '../base/bytes.ts';
 import { isoText } from '../base/clock.ts';
 import type { AccountScan, Forest, ScannedAccount } from '../directory/directory.ts';
 import type { MappingSettings } from '../mapping/mapper-contract.ts';
@@ -164,8 +165,9 @@ function judgeScanned({ account, gaps }: ScannedAccount, tally: Tally, forest: A
   tally.accounts += 1;
   tally.values += account.altSecurityIdentities.length;
   const shown = shownAccount(account);
+  const owner = { name: account.name, guid: gaps.length === 0 ? account.guid : guidOfName(account.dn) };
   for (const value of judged.values) {
-    const before = duplicates.note(value, account);
+    const before = duplicates.note(value, owner);
     if (before === null) continue;
     const facts = { account: shown, others: [before.name], value };
     collector.take(
@@ -182,10 +184,15 @@ function judgeScanned({ account, gaps }: ScannedAccount, tally: Tally, forest: A
           ),
     );
   }
-  for (const finding of judged.findings) collector.take(finding);
+  for (const finding of judged.findings) if (gaps.length === 0 || finding.value !== null) collector.take(finding);
   if (gaps.length > 0)
     collector.take(
       auditFinding('notReadWhole', `the account was not read whole: ${gaps.join('; ')}`, { account: shown }),
     );
   holders?.note(judged.matches, account);
+}
+
+/** What was not read is zeros, which would make all such accounts one. */
+function guidOfName(dn: string): string {
+  return digestOf(Buffer.from(dn)).slice(0, 32);
 }
