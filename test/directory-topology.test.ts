@@ -17,12 +17,14 @@ import type {
   ForestSettings,
   Located,
 } from '../src/directory/directory.ts';
-import { ConnectionPool } from '../src/directory/connection-pool.ts';
+import { ConnectionPool, type PoolState } from '../src/directory/connection-pool.ts';
+import type { Controller } from '../src/directory/controller.ts';
 import { discover, questionsForCatalog, questionsForDomain, type Discovered } from '../src/directory/discovery.ts';
 import type { DnsLookup } from '../src/directory/dns-lookup.ts';
-import { parseEndpoint } from '../src/directory/endpoint.ts';
+import { endpointOf, parseEndpoint } from '../src/directory/endpoint.ts';
 import type { LiveForest } from '../src/directory/forest.ts';
 import { createDirectory, type LiveDirectory } from '../src/directory/forests.ts';
+import { createDiscoveredList } from '../src/directory/server-list.ts';
 import { orderTargets } from '../src/directory/srv-order.ts';
 import { encode } from '../src/lab/directory-ber.ts';
 import { encodeDisconnection, encodeResult, responseTag } from '../src/lab/directory-messages.ts';
@@ -599,7 +601,8 @@ await t.test('servers that DNS names', async (t) => {
     const [far, near] = [await startNamed(t, dns, 0), await startNamed(t, dns, 1)];
     dns.srv.set(everywhere, [far.line, near.line]);
     dns.srv.set(ownSite, [near.line]);
-    const forest = await readyDirectory(t, settingsOf(discoveryOf(dns, { refresh: long })));
+    const forest = openDirectory(t, settingsOf(discoveryOf(dns, { refresh: long })));
+    t.equal(outcome(await forest.locate(alt('A'), patience)), 'alice', 'whoever is early waits for DNS');
     await until(async () => (await urlsUp(forest)).length === 2);
     t.strictSame(await urlsUp(forest), [near.url, far.url]);
     const located = await forest.locate(alt('A'), patience);
@@ -780,6 +783,82 @@ await t.test('servers that DNS names', async (t) => {
     t.equal(dns.questions.length, asked);
   });
 
+  await t.test('the list: what an answer of DNS changes in it', async (t) => {
+    const events: string[] = [];
+    const states = new Map<string, PoolState>();
+    const controllerAt = (name: string): Controller => {
+      const { url } = endpointOf('ldaps', name, 636);
+      const act = (what: string) => (): Promise<void> => Promise.resolve(void events.push(`${what} ${name}`));
+      const fake: Partial<Controller> = {
+        url,
+        host: name,
+        get state() {
+          return states.get(name) ?? 'connecting';
+        },
+        drain: act('drain'),
+        close: act('close'),
+      };
+      return fake as Controller;
+    };
+    let answer: Discovered = { kind: 'nothing', reason: 'silence' };
+    let asked = 0;
+    const list = createDiscoveredList({
+      configured: [controllerAt('fixed')],
+      source: 'srv:x',
+      discover: () => ((asked += 1), Promise.resolve(answer)),
+      connect: ({ host }) => (events.push(`connect ${host}`), controllerAt(host)),
+      refresh: long,
+      random: () => 1_000_000,
+    });
+    t.teardown(() => list.close());
+    const named = async (hosts: string, partial = false): Promise<void> => {
+      answer = { kind: 'found', partial, endpoints: hosts.split('').map((host) => endpointOf('ldaps', host, 636)) };
+      await refreshed();
+    };
+    const refreshed = async (): Promise<void> => {
+      const before = asked;
+      events.length = 0;
+      list.retry();
+      await until(() => asked > before);
+      await new Promise((resolve) => setImmediate(resolve));
+    };
+    const hosts = (): string => list.current.map(({ host }) => host).join(' ');
+    await list.first;
+    t.equal(hosts(), 'fixed');
+    await named('ab', true);
+    t.equal(hosts(), 'fixed a b', 'half an answer is better than none');
+    await named('c', true);
+    t.equal(hosts(), 'fixed a b', 'but not than a whole one');
+    answer = { kind: 'found', partial: false, endpoints: [endpointOf('ldaps', 'fixed', 636)] };
+    await refreshed();
+    t.equal(hosts(), 'fixed', 'one of the configuration is not there twice');
+    t.strictSame(events, ['drain a', 'drain b'], 'who leaves is not cut off');
+    await named('abcdefghij');
+    t.equal(hosts(), 'fixed a b c d');
+    answer = { kind: 'nothing', reason: 'no such name' };
+    await refreshed();
+    t.strictSame([hosts(), list.widen()], ['fixed a b c d', true], 'an answer without servers is not believed');
+    t.equal(hosts(), 'fixed a b c d e f g h');
+    t.ok(list.widen());
+    t.equal(hosts(), 'fixed a b c d e f g h i j');
+    t.notOk(list.widen(), 'there are no more');
+    await named('abcdefghij');
+    t.equal(hosts(), 'fixed a b c d e f g h i j', 'they stay until one of the first is up');
+    states.set('b', 'up').set('j', 'up');
+    await named('abcdefghij');
+    t.equal(hosts(), 'fixed a b c d');
+    t.equal(events.length, 6);
+    states.set('b', 'down').set('c', 'up');
+    await named('xyz');
+    t.equal(hosts(), 'fixed x y z c', 'one that serves stays until one of the new ones does');
+    states.set('y', 'up');
+    await named('xyz');
+    t.equal(hosts(), 'fixed x y z');
+    await list.close();
+    t.strictSame(events.slice(-4), ['close fixed', 'close x', 'close y', 'close z']);
+    t.notOk(list.widen());
+  });
+
   await t.test('what is asked for, and which answers are taken', async (t) => {
     t.strictSame(questionsForDomain('a.test', 'X'), {
       names: ['_ldap._tcp.X._sites.dc._msdcs.a.test', '_ldap._tcp.dc._msdcs.a.test'],
@@ -934,6 +1013,15 @@ await t.test('several forests', async (t) => {
     directory.retry();
     t.match(await directory.health(), [{ state: 'refused' }, { state: 'refused' }]);
     t.equal(lab.binds + other.binds, 2);
+  });
+
+  await t.test('where one cannot be, the others end', async (t) => {
+    const [lab, clock] = [await startDc(t, [alice]), await startDc(t, [alice])];
+    const broken = forestOf(second.domain, ['ldap:nowhere']);
+    t.throws(() => openBoth(t, [forestOf(domain, [lab.url]), broken]), { code: 'directory-url' });
+    await openDirectory(t, settingsFor([clock.url])).health();
+    await until(() => lab.connections === 0);
+    t.equal(lab.binds, 0);
   });
 
   await t.test('settings that contradict each other are refused', (t) => {

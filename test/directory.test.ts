@@ -793,6 +793,25 @@ await t.test('one controller', async (t) => {
   };
   const request: DirectorySearch = { base, scope: 'sub', filter: equalTo('cn', 'x'), attributes: ['cn'], sizeLimit: 0 };
 
+  await t.test('finishes what it has begun before it leaves', async (t) => {
+    const server = await startDc(t, []);
+    const controller = await controllerFor(t, server.url, 3);
+    await until(() => server.connections === 2);
+    server.faults.hold = true;
+    const before = server.searches;
+    const answer = controller.search(request, patience, []);
+    await server.reached(before + 1);
+    const end = controller.drain();
+    await new Promise((resolve) => setImmediate(resolve));
+    t.equal(controller.state, 'up');
+    server.faults.hold = false;
+    t.match(await answer, { kind: 'entries' });
+    await end;
+    t.equal(controller.state, 'down');
+    await until(() => server.connections === 0);
+    await (await controllerFor(t, server.url, 3)).drain();
+  });
+
   await t.test(
     'carries four searches a connection, holds as many as it may, and refuses the next at once',
     async (t) => {
