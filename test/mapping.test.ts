@@ -7,7 +7,7 @@ import type { Instant, Millis, Sid } from '../src/base/brand.ts';
 import { recordSteps } from '../src/base/steps.ts';
 import type { DomainNames } from '../src/directory/directory.ts';
 import { createCacheKeys } from '../src/mapping/cache-key.ts';
-import { maximumMailNames } from '../src/mapping/candidates.ts';
+import { candidatesOf, maximumMailNames } from '../src/mapping/candidates.ts';
 import { createMapper } from '../src/mapping/mapper.ts';
 import type { MappingSettings, MappingSubject, OpenPoints } from '../src/mapping/mapper-contract.ts';
 import { longestDetail } from '../src/mapping/resolve.ts';
@@ -74,6 +74,51 @@ await t.test('candidates come strongest first, each with a reason', async (t) =>
     candidates.slice(0, 4).map(({ strength }) => strength),
     ['strong', 'strong', 'strong', 'strong'],
   );
+});
+
+await t.test('each candidate says from what part of the certificate it comes', async (t) => {
+  const { mapper, subject } = setScene({
+    certificate: {
+      serial: '00ff',
+      sid: `${labSid}-1105`,
+      subject: ['CN=alice', 'E=alice@elsewhere.example'],
+      rfc822Names: ['alice@lab.example.test'],
+      upns: ['alice@lab.example.test'],
+    },
+    settings: {
+      certificateMappingMethods: 0x1a,
+      openPoints: {
+        ...strictSettings.openPoints,
+        sha1PublicKey: 'both',
+        computedSubjectKeyIdentifier: true,
+        rfc822FromSubject: true,
+        rfc822Blank: true,
+      },
+    },
+  });
+  t.strictSame(
+    mapper.candidates(subject.leaf).map(({ why }) => why),
+    [
+      'issuer and byte-reversed serial number',
+      'issuer and byte-reversed serial number, in the other spelling of its sign octet',
+      'SHA-1 of the key, for there is no subject key identifier',
+      'SHA-1 of the whole certificate',
+      'SHA-1 of the public key, the contents of its BIT STRING',
+      'SHA-1 of the public key, the whole SubjectPublicKeyInfo',
+      'issuer and the SID of the security extension',
+      'the user principal name of the subjectAltName',
+      'issuer and subject',
+      'the subject',
+      'an e-mail name of the subjectAltName',
+      'an e-mail name of the subjectAltName, with the blank of MS-PKCA',
+      'an e-mail address of the subject',
+      'an e-mail address of the subject, with the blank of MS-PKCA',
+      'the issuer, by RCMP',
+    ],
+  );
+  const above = [subject.leaf, ...subject.path.slice(1).map((one) => ({ ...one, issuer: subject.leaf.subject }))];
+  const issuers = candidatesOf(subject.leaf, { ...strictSettings, certificateMappingMethods: 0x2 }, above);
+  t.equal(issuers.at(-1)?.why, 'an issuer further up the path, by RCMP');
 });
 
 await t.test('useSubjectAltName off: user principal and DNS names are shown and not looked up', async (t) => {
@@ -200,6 +245,8 @@ await t.test('a user principal name leads to a computer only together with its D
     outcomeOf({ certificate: { upns, dnsNames }, accounts, settings: weakly });
   t.equal(await outcomeWith(['pc1.lab.example.test']), 'LAB\\pc1$ by UPN');
   t.equal(await outcomeWith([]), 'refused notMapped');
+  const doubtful = await setScene({ certificate: { upns }, accounts, settings: weakly }).map();
+  t.match(detail(doubtful), /leads to the computer LAB\\pc1\$, but the certificate has not exactly one DNS name/);
   t.equal(await outcomeWith(['pc1.lab.example.test', 'pc2.lab.example.test']), 'refused notMapped');
   t.equal(await outcomeWith(['pc2.lab.example.test']), 'refused notMapped');
   t.equal(await outcomeWith(['pc1.west.example.test']), 'refused notMapped');
