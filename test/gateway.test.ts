@@ -841,8 +841,6 @@ await t.test('the running gateway', { timeout: 240_000 }, async (t) => {
     t.equal(connectionsOf(agent), 1);
     lab.directory.replace(alice, 'userAccountControl', ['514']);
     t.teardown(() => lab.directory.replace(alice, 'userAccountControl', ['512']));
-    t.equal(await to.gateway.recheck(), 0, 'the cache still answers');
-    t.equal(to.gateway.setup.mapper?.forget(), 1);
     const [socket] = Object.values(agent.freeSockets).flat();
     t.equal(await to.gateway.recheck(), 1);
     if (socket !== undefined && !socket.destroyed) await once(socket, 'close');
@@ -1081,6 +1079,7 @@ void t.test('recheck: whoever asks while a round is under way gets one that begi
     front,
     () => setup,
     () => {},
+    { readAgain: async () => 0 },
   );
   t.teardown(() => recheck.stop());
   const first = recheck.run();

@@ -92,6 +92,8 @@ export function startChangePoll(settings: PollSettings): ChangePoll {
 
   /** To the controller of the cursor while it is up, else to the first that is. */
   async function connect(): Promise<Line | null> {
+    // At the start everybody is being connected: what is seen before the count begins is not known to have changed.
+    if (cursor === null) await settings.group.ready(settings.clock.monotonic() + settings.timeout);
     const up = settings.servers().filter((server) => server.up);
     const server = up.find(({ url }) => url === cursor?.server && outrun < patience) ?? up[0];
     if (server === undefined) return null;

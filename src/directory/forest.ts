@@ -173,10 +173,9 @@ export function createForest(
     },
     async close() {
       reader.close();
-      await Promise.all(polls.map((poll) => poll.close()));
       if (shared === undefined) gates.close();
       servers.close();
-      await Promise.all([...everyGroup.map((group) => group.close()), facts.close()]);
+      await Promise.all([...polls, ...everyGroup, facts].map((one) => one.close()));
     },
   };
 }

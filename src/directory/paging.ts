@@ -39,9 +39,9 @@ interface Element {
 }
 
 /** Elements one after the other, as far as they are whole. */
-function childrenOf(bytes: Buffer | undefined): readonly Element[] {
+function childrenOf(bytes: Buffer = Buffer.alloc(0)): readonly Element[] {
   const found: Element[] = [];
-  for (let at = 0; bytes !== undefined && at < bytes.length;) {
+  for (let at = 0; at < bytes.length;) {
     const header = readHeader(bytes, at, bytes.length);
     if (header === null || header === 'malformed') break;
     at = header.start + header.length;

@@ -30,6 +30,8 @@ export type ClientResponse = ServerResponse | Http2ServerResponse;
 export interface Way {
   /** Null when nobody is connected (explain). */
   readonly connection: Connection | null;
+  /** Nobody waits: who the client is, is asked for again where the answer is out of date. */
+  readonly current?: boolean;
   /** The stage that has just ended. */
   mark(stage: Stage): void;
   /** The certificate is trusted; whatever comes after may still refuse. */

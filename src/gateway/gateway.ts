@@ -24,6 +24,7 @@ import { createAccessLog, openLog } from './access-log.ts';
 import { endingRecord, recordOf } from './access-record.ts';
 import type { App } from './app.ts';
 import { createApp } from './app.ts';
+import { watchDirectory } from './directory-watch.ts';
 import type { ClientRequest, ClientResponse } from './exchange.ts';
 import { Exchange } from './exchange.ts';
 import { handle } from './flow.ts';
@@ -32,6 +33,7 @@ import type { Metrics } from './metrics.ts';
 import { createMetrics } from './metrics.ts';
 import type { Readiness } from './readiness.ts';
 import { drainingOf, readinessOf } from './readiness.ts';
+import { createLiveAccounts } from './live-accounts.ts';
 import { startRecheck } from './recheck.ts';
 import { refuse } from './refusal.ts';
 import type { Settings, SyslogSettings } from './settings.ts';
@@ -153,12 +155,15 @@ export async function startGateway(
     throw error;
   }
   const [opened, application] = [front, app];
+  const accounts = createLiveAccounts(opened, () => setup);
   const recheck = startRecheck(
     opened,
     () => setup,
     (connection, why) => log.write(endingRecord(connection, why, setup)),
+    accounts,
   );
   setup.revocation.onTaken(() => void recheck.run());
+  watchDirectory(setup, accounts, recheck);
   let closing: Promise<void> | null = null;
   return {
     setup,

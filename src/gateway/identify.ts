@@ -36,7 +36,12 @@ export async function identify(
     path: path.certificates,
     trustDigest: trustOf(binding, setup).store.digest,
   };
-  const answer = setup.mapper.map(subject, now, { maximumAge: location.maximumAge, fresh: steps.recording, steps });
+  const answer = setup.mapper.map(subject, now, {
+    maximumAge: location.maximumAge,
+    fresh: steps.recording,
+    current: way.current === true,
+    steps,
+  });
   const { result, cache } = answer instanceof Promise ? await answer : answer;
   way.answeredBy(cache);
   return result.kind === 'mapped' ? { trusted, identity: result.identity } : result.verdict;

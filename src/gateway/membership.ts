@@ -58,7 +58,7 @@ function withoutGroups(elsewhere: string, { pending }: PinnedRule, account: Acco
 function askedFor(question: MembershipQuestion, mapper: Pick<Mapper, 'groupsOf'>): Groups | Promise<Groups> {
   const { account, location, now, steps, freshFor } = question;
   const ask = (maximumAge: Millis | null) =>
-    mapper.groupsOf(account, now, { maximumAge, fresh: steps.recording, steps });
+    mapper.groupsOf(account, now, { maximumAge, fresh: steps.recording, current: freshFor !== null, steps });
   const oldest = location.maximumAge;
   if (freshFor === null || (oldest !== null && oldest <= freshFor)) return ask(oldest);
   const fresh = ask(freshFor);

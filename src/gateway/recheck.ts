@@ -1,5 +1,5 @@
 /**
- * Live connections are judged, mapped and authorised again every `recheck`: one whose identity no longer holds is ended, also in
+ * Live connections are judged, mapped and authorised again every `recheck`, after their accounts have been read again: one whose identity no longer holds is ended, also in
  * the middle of a stream. Not knowing ends nothing before its time: what a silent directory or revocation server means for the next
  * request is decided when it comes.
  */
@@ -11,6 +11,7 @@ import type { Connection } from '../tls/connection.ts';
 import type { Front } from '../tls/front.ts';
 import { unwatched } from './exchange.ts';
 import { decide } from './flow.ts';
+import type { LiveAccounts } from './live-accounts.ts';
 import { earnedBy, expire } from './memory.ts';
 import type { Setup } from './setup.ts';
 import { isVerdict } from './stages.ts';
@@ -21,15 +22,23 @@ export interface Recheck {
   stop(): void;
 }
 
-/** @param report told of every connection that is ended, and why */
+/**
+ * @param report told of every connection that is ended, and why
+ * @param accounts those of live connections, read again at the beginning of each round
+ */
 export function startRecheck(
   front: Pick<Front, 'connections'>,
   setup: () => Setup,
   report: (connection: Connection, why: Verdict) => void,
+  accounts: Pick<LiveAccounts, 'readAgain'>,
 ): Recheck {
   let running: Promise<number> | null = null;
   let next: Promise<number> | null = null;
-  const start = () => (running ??= round(front, setup(), report).finally(() => (running = null)));
+  const start = () =>
+    (running ??= accounts
+      .readAgain(Infinity)
+      .then(() => round(front, setup(), report))
+      .finally(() => (running = null)));
   // A round under way may be past connections that whatever has just changed concerns: whoever asks gets one that begins after it.
   const afterwards = (former: Promise<number>) =>
     (next ??= former.then(() => {
@@ -78,7 +87,7 @@ async function faultOf(connection: Connection, setup: Setup): Promise<Verdict | 
   try {
     for (const { authorised } of earned) {
       const { presented } = authorised.mapped.trusted;
-      const again = await decide(presented, { connection, ...unwatched }, setup, noSteps);
+      const again = await decide(presented, { connection, current: true, ...unwatched }, setup, noSteps);
       if (isVerdict(again) && !unknowns.has(again.code)) return again;
     }
     return null;

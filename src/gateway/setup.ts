@@ -74,6 +74,7 @@ export function createSetup(settings: Settings, generation: number, facilities: 
     clock,
     random,
     setAlarm,
+    onGroups: (groups) => mapper?.pin(groups),
   });
   const chains = createChainJudge(settings.limits.maximumCertificates);
   const revocation = createRevocationSetup(settings, { clock, random, metrics, directory: forest, readOnly, report });

@@ -62,12 +62,14 @@ export function createGroupsMemory({ directory, settings, deadline, clock }: Gro
   let expiredAt = -Infinity;
 
   return {
-    groupsOf(account, now, { maximumAge, fresh, steps }) {
+    groupsOf(account, now, { maximumAge, fresh, current, steps }) {
       if (fresh === true) return answerOf(account, steps);
       const known = usable(account.guid);
       if (known === undefined || (maximumAge !== null && now - known.groups.readAt > maximumAge))
         return read(account, steps);
-      if (clock.monotonic() >= endOf(known) && !reading.has(account.guid))
+      const isFresh = clock.monotonic() < endOf(known);
+      if (!isFresh && current === true) return newer(known, account, steps);
+      if (!isFresh && !reading.has(account.guid))
         refreshes.attempt(account.guid, async () => (await read(account, steps)).kind === 'read');
       if (steps.recording) steps.note('authorise', 'groups', toldOf(account, known.groups));
       return known.groups;
@@ -120,6 +122,11 @@ export function createGroupsMemory({ directory, settings, deadline, clock }: Gro
     if (known === undefined || clock.monotonic() < endOf(known) + settings.stale) return known;
     kept.delete(guid);
     return undefined;
+  }
+
+  async function newer(known: KeptGroups, account: Account, steps: Steps): Promise<Groups> {
+    const groups = await read(account, steps);
+    return groups.kind === 'read' ? groups : known.groups;
   }
 
   function read(account: Account, steps: Steps): Promise<Groups> {

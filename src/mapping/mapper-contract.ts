@@ -216,6 +216,8 @@ export interface MapOptions {
   readonly maximumAge: Millis | null;
   /** Ask the directory whatever the cache holds (explain); the answer is stored as usual. */
   readonly fresh?: boolean;
+  /** Wait for a new answer where the old one is out of date, and take the old one only where none can be had (recheck). */
+  readonly current?: boolean;
   readonly steps: Steps;
 }
 

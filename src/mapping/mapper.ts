@@ -9,7 +9,6 @@
 import type { Digest, Instant, Millis } from '../base/brand.ts';
 import { isoText, type Clock } from '../base/clock.ts';
 import { reasonOf } from '../base/failure.ts';
-import type { Account } from '../base/identity.ts';
 import { noSteps, type Steps } from '../base/steps.ts';
 import { verdict } from '../base/verdict.ts';
 import type { Again, Directory, SearchRecord } from '../directory/directory.ts';
@@ -60,7 +59,7 @@ export function createMapper({ directory, settings, clock, onSearches, onEvent }
       const kept = cache.get(key);
       return kept === undefined || isTooOld(kept, now, options)
         ? fetched(key, subject, options.steps)
-        : served(kept, key, subject, now, options.steps);
+        : served(kept, key, subject, now, options);
     },
     candidates: (leaf) => candidatesOf(leaf, settings),
     groupsOf: (account, now, options) => groups.groupsOf(account, now, options),
@@ -110,15 +109,27 @@ export function createMapper({ directory, settings, clock, onSearches, onEvent }
     asking.clear();
   }
 
-  function served(kept: Kept, key: Digest, subject: MappingSubject, now: Instant, steps: Steps): MapAnswer {
+  function served(
+    kept: Kept,
+    key: Digest,
+    subject: MappingSubject,
+    now: Instant,
+    { steps, current }: MapOptions,
+  ): MapAnswer | Promise<MapAnswer> {
     const fresh = cache.isFresh(kept);
     const outcome: CacheOutcome = !fresh ? 'stale' : isIdentity(kept) ? 'hit' : 'negative';
     if (steps.recording) noteHit(steps, kept, outcome);
     const late = isIdentity(kept) ? timeRefusal(kept.identity.account, now, settings) : null;
     if (late !== null) return { result: { kind: 'refused', verdict: late, searches: none }, cache: outcome };
+    if (!fresh && current === true) return newer(kept, key, subject, steps);
     if (!fresh && !asking.has(key))
       refreshes.attempt(key, async () => (await ask(key, subject, noSteps)).kind !== 'unknown');
     return { result: resultOf(kept), cache: outcome };
+  }
+
+  async function newer(kept: Kept, key: Digest, subject: MappingSubject, steps: Steps): Promise<MapAnswer> {
+    const result = await (asking.get(key) ?? ask(key, subject, steps));
+    return result.kind === 'unknown' ? { result: resultOf(kept), cache: 'stale' } : { result, cache: 'miss' };
   }
 
   async function fetched(key: Digest, subject: MappingSubject, steps: Steps): Promise<MapAnswer> {

@@ -45,6 +45,8 @@ export interface TestGatewayOptions {
   /** Changes the lab's own configuration text. */
   readonly configure?: (yaml: string) => string;
   readonly facilities?: Partial<GatewayFacilities>;
+  /** How often the directory is asked for changes; never unless given: most tests count searches. */
+  readonly pollInterval?: string;
 }
 
 /** Ports are free ones: `ports` holds them. */
@@ -53,7 +55,9 @@ export async function testGateway(t: Test, options: TestGatewayOptions = {}): Pr
   t.teardown(() => rm(folder, { recursive: true, force: true }));
   const lab = options.lab ?? (await testLab(t));
   const ports = { late: await freePort(), upFront: await freePort(), http: await freePort(), admin: await freePort() };
-  const yaml = labConfiguration(lab, ports, folder).replace('log: { file: "access.log" }', 'log: { file: "-" }');
+  const yaml = labConfiguration(lab, ports, folder)
+    .replace('log: { file: "access.log" }', 'log: { file: "-" }')
+    .replace('\ndirectory:\n', `\ndirectory:\n  pollInterval: ${options.pollInterval ?? '0s'}\n`);
   await writeFile(join(folder, 'ldap-password'), labBind.password);
   await writeFile(join(folder, 'dsmapper.yaml'), options.configure?.(yaml) ?? yaml);
   const { settings } = await loadConfiguration(

@@ -1,0 +1,55 @@
+/**
+ * The accounts behind live connections, read again. Decides which are read, in how few questions, and tells the mapper; what a
+ * connection may do after that is decided by `recheck.ts`.
+ */
+import type { Account } from '../base/identity.ts';
+import type { Again } from '../directory/directory.ts';
+import { isAnother } from '../mapping/again.ts';
+import type { Front } from '../tls/front.ts';
+import { earnedBy } from './memory.ts';
+import type { Setup } from './setup.ts';
+
+export interface LiveAccounts {
+  has(guid: string): boolean;
+  /**
+   * Never rejects. Silent forests take nothing away.
+   * @param limit of accounts; those that were read longest ago go first
+   * @returns how many are gone or changed in anything that decides
+   */
+  readAgain(limit: number): Promise<number>;
+}
+
+export function createLiveAccounts(front: Pick<Front, 'connections'>, setup: () => Setup): LiveAccounts {
+  return {
+    has: (guid) => accountsOf(front).has(guid),
+    async readAgain(limit) {
+      const { directory, mapper, settings } = setup();
+      if (directory === null || mapper === null) return 0;
+      const all = [...accountsOf(front).values()];
+      const chosen = all.length <= limit ? all : all.toSorted((a, b) => a.readAt - b.readAt).slice(0, limit);
+      const answers = await Promise.all(
+        directory.forests.map(async (forest) => {
+          const own = chosen.filter((account) => forest.holds(account));
+          return own.length === 0 ? [] : [...(await forest.readAgain(own, settings.mapping.deadline))];
+        }),
+      );
+      const again = new Map<Account, Again>(answers.flat());
+      if (again.size === 0) return 0;
+      await mapper.noteAgain(again);
+      return [...again].filter(([account, one]) => isAnother(account, one)).length;
+    },
+  };
+}
+
+/** By objectGUID; of several readings of one account the oldest. */
+function accountsOf(front: Pick<Front, 'connections'>): ReadonlyMap<string, Account> {
+  const accounts = new Map<string, Account>();
+  for (const connection of front.connections())
+    for (const { authorised } of connection.closed ? [] : earnedBy(connection)) {
+      const account = authorised.mapped.identity?.account;
+      if (account === undefined) continue;
+      const known = accounts.get(account.guid);
+      if (known === undefined || account.readAt < known.readAt) accounts.set(account.guid, account);
+    }
+  return accounts;
+}
