@@ -177,7 +177,7 @@ await t.test('what a hostile certificate lists is cut in the sentence', async (t
   const policies = Array.from({ length: 50 }, (_, index) => `1.3.6.1.4.1.99999.5.${index}`);
   const { path } = await pathOf({ policies }, { policies: ['2.5.29.32.0'] });
   const said = demand({ issuancePolicies: [gold] }, path);
-  t.match(said, /valid for 1\.3.* and 42 more$/);
+  t.match(said, /valid for (?:[\d.]+, ){7}[\d.]+ and 42 more$/);
 });
 
 const [payroll, sales] = ['S-1-5-21-1-2-3-1601' as Sid, 'S-1-5-21-1-2-3-1602' as Sid];

@@ -90,7 +90,6 @@ class Sender implements SecureSender {
     socket.on('error', (error) => (reason = error.message));
     // What the server says is of no interest, but only who listens hears its end.
     socket.on('data', () => {}).on('end', () => socket.destroy());
-    socket.on('drain', () => this.#pump());
     socket.once('secureConnect', () => {
       if (!socket.authorized) {
         socket.destroy(socket.authorizationError ?? new Error('the certificate of the server is not verified'));
@@ -103,12 +102,11 @@ class Sender implements SecureSender {
     socket.once('close', () => this.#lost(reason));
   }
 
-  /** Hands on as much as the socket takes. */
+  /** Hands on everything: what waits is bounded, so what the socket holds of it is. */
   #pump(): void {
     const socket = this.#socket;
     if (socket === null || !this.#ready) return;
     for (const piece of this.#waiting.slice(this.#handed)) {
-      if (socket.writableNeedDrain) break;
       if (this.#handed === 0) this.#watch(socket, patience.stuck, 'the server takes nothing');
       this.#handed += 1;
       socket.write(piece, (error) => {
