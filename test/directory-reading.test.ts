@@ -14,6 +14,7 @@ import type {
   Groups,
   PrincipalAnswer,
   PrincipalName,
+  ScanPiece,
 } from '../src/directory/directory.ts';
 import { normaliseEntry } from '../src/directory/entry.ts';
 import type { LiveForest } from '../src/directory/forest.ts';
@@ -610,5 +611,89 @@ await t.test('changes', async (t) => {
     usn += 1;
     t.match(await take(), [{ kind: 'account', sid: `${domainSid}-8` }], 'a line that ends is asked over again');
     t.equal(dropped, 2);
+  });
+});
+
+await t.test('a scan of everything with a mapping', async (t) => {
+  const many = Array.from({ length: 2300 }, (_, index) =>
+    user(10_000 + index, `u${index}`, { altSecurityIdentities: [`V${index}`] }),
+  );
+  const values = Array.from({ length: 2000 }, (_, index) => `X509:<SKI>${index}`);
+  const lab = await startDc(t, [
+    ...many,
+    user(1105, 'alice', { altSecurityIdentities: values }),
+    user(1106, 'nobody'),
+    adComputer({ domain, domainSid, rid: 1200, name: 'web01', altSecurityIdentities: ['C'] }),
+    user(1107, 'odd', {
+      altSecurityIdentities: ['D'],
+      attributes: { accountExpires: ['soon'], logonHours: [Buffer.alloc(3)] },
+    }),
+    childCrossRef,
+  ]);
+  const child = await startDc(t, [user(1105, 'carol', { ...childPlace, altSecurityIdentities: ['E'] })], childOptions);
+  const settings = twoDomains([lab.url], [child.url]);
+  const pieces = async (forest: LiveForest, signal = new AbortController().signal): Promise<ScanPiece[]> => {
+    const all: ScanPiece[] = [];
+    for await (const piece of forest.scan(signal)) all.push(piece);
+    return all;
+  };
+  const accountsIn = (all: readonly ScanPiece[]) =>
+    all.flatMap((piece) => (piece.kind === 'accounts' ? piece.accounts : []));
+
+  await t.test('page by page, domain by domain, each account once and whole', async (t) => {
+    const forest = await readyDirectory(t, settings);
+    const all = await pieces(forest);
+    t.strictSame(
+      all.map((piece) => [piece.kind, piece.domain, piece.kind === 'accounts' ? piece.accounts.length : 0]),
+      [
+        ['accounts', domain, 1000],
+        ['accounts', domain, 1000],
+        ['accounts', domain, 303],
+        ['accounts', childPlace.domain, 1],
+      ],
+    );
+    const accounts = accountsIn(all);
+    t.equal(new Set(accounts.map(({ account }) => account.guid)).size, 2304);
+    const called = (name: string) => accounts.find(({ account }) => account.samAccountName === name);
+    t.equal(called('alice')?.account.altSecurityIdentities.length, 2000);
+    t.strictSame(called('alice')?.gaps, []);
+    t.match(called('WEB01$'), { account: { kind: 'computer', name: String.raw`LAB\WEB01$` } });
+    t.equal(called('nobody'), undefined);
+    t.match(called('odd'), {
+      account: { altSecurityIdentities: ['D'] },
+      gaps: [/accountExpires is not what/, /logonHours is not what/],
+    });
+    t.equal(lab.connections, 2, 'its connection is closed, those of lookups stay');
+  });
+
+  await t.test('ends early when it is told to, and says that it did', async (t) => {
+    const forest = await readyDirectory(t, settings);
+    const stop = new AbortController();
+    const all: ScanPiece[] = [];
+    for await (const piece of forest.scan(stop.signal)) {
+      all.push(piece);
+      stop.abort();
+    }
+    t.match(all, [{ kind: 'accounts' }, { kind: 'failed', domain, reason: 'it was given up' }]);
+    t.equal(all.length, 2);
+    const none = await pieces(forest, AbortSignal.abort());
+    t.strictSame(none, []);
+    for await (const _ of forest.scan(new AbortController().signal)) break;
+    await until(() => lab.connections === 2);
+  });
+
+  await t.test('a domain that fails on the way is told apart from one that has no more', async (t) => {
+    const forest = await readyDirectory(t, settings);
+    const all: ScanPiece[] = [];
+    for await (const piece of forest.scan(new AbortController().signal)) {
+      all.push(piece);
+      lab.faults.resultCode = 53;
+    }
+    lab.faults.resultCode = null;
+    t.match(all[1], { kind: 'failed', domain, reason: /53/ });
+    t.match(all.at(-1), { kind: 'accounts', domain: childPlace.domain }, 'the next domain is read all the same');
+    await child.stop();
+    await until(async () => (await forest.health()).some(({ state }) => state === 'down'));
+    t.match((await pieces(forest)).at(-1), { kind: 'failed', domain: childPlace.domain });
   });
 });

@@ -48,13 +48,6 @@ export interface ChangeMeans {
 /** Accounts and groups of the domain with a uSNChanged of at least `usn` at the server of the line. */
 export async function changesSince(line: Line, usn: number, means: ChangeMeans): Promise<Changes> {
   const changes: DirectoryChange[] = [];
-  const own: Pick<ServerGroup, 'search'> = {
-    search: async (request) => {
-      const answer = await line.search(request);
-      if (answer.kind === 'lost') return { kind: 'unanswered', reason: answer.reason };
-      return { ...answer, server: line.server };
-    },
-  };
   let objects = 0;
   let nested = 0;
   let cookie: Buffer | null = null;
@@ -67,7 +60,7 @@ export async function changesSince(line: Line, usn: number, means: ChangeMeans):
       return { kind: 'unsure', reason: `more than ${maximumChanges} objects of ${means.domain} have changed` };
     for (const entry of page.entries) {
       const records: SearchRecord[] = [];
-      const complete = await completeEntry({ entry, server: line.server }, own, Infinity, records);
+      const complete = await completeEntry({ entry, server: line.server }, line.group, Infinity, records);
       const whole = complete.kind === 'found' ? complete.found[0]?.entry : undefined;
       if (whole === undefined) return { kind: 'unsure', reason: `a change of ${entry.dn} was not read whole` };
       const change = changeOf(whole, means.domain);

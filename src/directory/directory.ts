@@ -45,7 +45,7 @@ export interface DomainNames {
   readonly upnSuffixes: readonly string[];
 }
 
-export interface Forest extends PrincipalReader, AccountReader, ChangeSource {
+export interface Forest extends PrincipalReader, AccountReader, ChangeSource, AccountScan {
   /** What it is called in messages and settings: as configured, else the DNS name of its first domain. */
   readonly name: string;
   /** Never rejects. Answers within `deadline` milliseconds of the call. */

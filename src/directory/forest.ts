@@ -31,6 +31,7 @@ import { createObjectReader } from './object-reader.ts';
 import { settlesWithin } from './patience.ts';
 import { createPrincipalReader } from './principals.ts';
 import { createAccountReader } from './read-again.ts';
+import { createAccountScan } from './scan.ts';
 import { wrongCatalog, wrongDomain } from './root-dse.ts';
 import type { GroupAnswer, ServerGroup } from './server-group.ts';
 import { maximumValues } from './search.ts';
@@ -108,6 +109,13 @@ export function createForest(
     netbiosName: (name, at) => facts.netbiosName(name, at),
     monotonic,
   });
+  const scan = createAccountScan({
+    places: inDomains.map(({ place }) => place),
+    netbiosName: (name, at) => facts.netbiosName(name, at),
+    timeout: settings.searchTimeout,
+    clock,
+    onSearch: facilities.onSearch ?? (() => {}),
+  });
   const polls = inDomains.map(({ group, place }) =>
     startChangePoll({
       domain: group.name,
@@ -150,6 +158,7 @@ export function createForest(
     },
     ...accounts,
     ...principals,
+    ...scan,
     async groupsOf(account, deadline) {
       const domain = domains.get(domainOfDn(account.dn) ?? '');
       if (domain === undefined)

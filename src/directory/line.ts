@@ -3,12 +3,13 @@
  * in the way of lookups. Decides nothing about what is read; which server is taken is the reader's choice.
  */
 import type { Millis } from '../base/brand.ts';
-import type { Answer, Connection, DirectorySearch, SearchControl } from './connection.ts';
+import type { Answer, DirectorySearch, SearchControl } from './connection.ts';
 import type { SearchRecord } from './directory.ts';
 import { framingLimits } from './framed-socket.ts';
 import type { ObjectServer } from './object-reader.ts';
 import { cookieIn, pagedResults, pagingValue } from './paging.ts';
 import { searchRecord } from './search-record.ts';
+import type { ServerGroup } from './server-group.ts';
 
 export interface Line {
   /** URL of the server at its other end. */
@@ -20,6 +21,8 @@ export interface Line {
    * @param after the cookie of the page before, null for the first
    */
   page(request: DirectorySearch, size: number, after: Buffer | null): Promise<Page>;
+  /** The same, for whoever asks a group of servers. */
+  readonly group: Pick<ServerGroup, 'search'>;
   close(): void;
 }
 
@@ -49,17 +52,23 @@ export async function openLine(
   signal.addEventListener('abort', end);
   if (signal.aborted) end();
 
-  const search = (request: DirectorySearch): Promise<Answer> => recorded(connection, server.url, request);
-  async function recorded(from: Connection, url: string, request: DirectorySearch): Promise<Answer> {
+  const search = async (request: DirectorySearch): Promise<Answer> => {
     const sentAt = monotonic();
-    const answer = await from.search(request, timeout);
-    onSearch(searchRecord(url, request, answer, monotonic() - sentAt));
+    const answer = await connection.search(request, timeout);
+    onSearch(searchRecord(server.url, request, answer, monotonic() - sentAt));
     return answer;
-  }
+  };
 
   return {
     server: server.url,
     search,
+    group: {
+      async search(request) {
+        const answer = await search(request);
+        if (answer.kind === 'lost') return { kind: 'unanswered', reason: answer.reason };
+        return { ...answer, server: server.url };
+      },
+    },
     async page(request, size, after) {
       const paging: SearchControl = { oid: pagedResults, critical: true, value: pagingValue(size, after) };
       const answer = await search({ ...request, controls: [...(request.controls ?? []), paging] });

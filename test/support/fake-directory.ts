@@ -110,6 +110,11 @@ export function createFakeDirectory(facts: FakeDirectoryFacts): FakeDirectory {
       return { kind: 'read', sids, readAt: fake.now(), server: 'dc.test' };
     },
     holds: () => true,
+    async *scan() {
+      const mapped = fake.accounts.filter(({ altSecurityIdentities }) => altSecurityIdentities.length > 0);
+      const accounts = mapped.map((account) => ({ account, gaps: [] }));
+      yield { kind: 'accounts', domain: fake.name, accounts };
+    },
     onChanges: (listener) => void listeners.push(listener),
     async readAgain(accounts) {
       fake.rereads.push(accounts);
