@@ -213,6 +213,13 @@ await t.test('LDIF keeps every value, in lines of 76 characters of plain text', 
     ['a:b<c', 'a: a:b<c'],
   ] as const)
     t.equal(ldifLine('a', value), line);
+  for (const [length, lines] of [
+    [73, 1],
+    [74, 2],
+    [148, 2],
+    [149, 3],
+  ] as const)
+    t.equal(ldifLine('a', 'x'.repeat(length)).split('\n').length, lines, `${length} characters`);
   t.match(ldifOf({ target: null, values: [bySerial] }), /^version: 1\n\ndn: CN=<account>\n/, 'no such name can be');
 });
 

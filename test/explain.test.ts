@@ -321,6 +321,20 @@ await t.test('a value beside a certificate', async (t) => {
       t.match(diagnoseAgainst(spelling, leaf, candidates), { method, faults: [], corrected: null }, spelling);
 });
 
+await t.test('sentences have both sides', async (t) => {
+  const told = (value: string, more: Partial<WrittenCertificate>) => {
+    const leaf = leafOf(more);
+    return diagnoseAgainst(value, leaf, candidatesOf(leaf, defaultMappingSettings)).faults.map(({ text }) => text);
+  };
+  t.strictSame(told('X509:<RFC822>bob@x.test', {}), ['it is for bob@x.test, and the certificate has no mail address']);
+  t.strictSame(told('X509:<RFC822>bob@x.test', { rfc822Names: ['a@x.test', 'b@x.test'] }), [
+    'it is for bob@x.test, and the certificate has a@x.test, b@x.test',
+  ]);
+  const before = (value: string) => diagnoseValue(value).faults.map(({ text }) => text);
+  t.strictSame(before('X509: <SKI>ab'), ['a blank stands between X509: and the first tag']);
+  t.strictSame(before('X509: text <SKI>ab'), ['text stands between X509: and the first tag']);
+});
+
 await t.test('only another spelling of the same name is corrected', async (t) => {
   const told = (subject: WrittenCertificate['subject'], stored: string) => {
     const leaf = leafOf({ subject });
@@ -392,6 +406,7 @@ await t.test('an account is found by any of its names, in any forest', async (t)
   t.match(await find('EAST\\alice'), /no forest that is configured has a domain EAST/);
   t.match(await find('algar'), /no such account/, 'what a controller takes for equal is not enough');
   t.match(await find('alice@nowhere.test'), /no such account/);
+  t.match(await find('@lab.example.test'), /no such account/);
 
   other.mood = 'silent';
   t.match(await find('alice'), /forest west\.example\.test: .*ECONNREFUSED/, 'silence is not absence');
