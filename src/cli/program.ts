@@ -73,6 +73,14 @@ function commandTable(end: (code: ExitCode) => void): Command {
       end(await (await import('./explain.ts')).explainCommand(certificate, chain ?? null, options)),
     );
 
+  command(program, 'audit', 'scan the directory: malformed, weak, duplicate and idle mappings')
+    .option('-c, --config <file>', 'configuration', 'dsmapper.yaml')
+    .option('--certificates <folder>', 'certificates in use, to tell which values belong to none of them')
+    .option('--csv <file>', 'write every finding as CSV')
+    .option('--html <file>', 'write a report that a browser opens')
+    .option('--json', 'print the report as JSON')
+    .action(async (options) => end(await (await import('./audit.ts')).auditCommand(options)));
+
   const map = program.command('map').description('write mappings of certificates to accounts');
   command(map, 'suggest <certificate>', 'print the values to write for a certificate, and the commands that write them')
     .option('--account <name>', 'account they are for: sAMAccountName, distinguished name, or with -c any name')
