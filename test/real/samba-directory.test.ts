@@ -424,6 +424,15 @@ await sambaTest('the embedded directory answers as Samba does', async (t) => {
       [32, 10],
       'a name of another forest: Active Forest and the embedded directory refer to it',
     );
+    const ofGroup = async (client: Client) => {
+      const found: Record<string, unknown> = await entry(client, `CN=Inner,CN=Users,${suffix}`, ['tokenGroups']);
+      return [found['tokenGroups'] ?? []].flat().length;
+    };
+    t.strictSame(
+      [await ofGroup(real), await ofGroup(embedded)],
+      [0, 2],
+      'the groups that a group is in: Samba computes those of accounts alone',
+    );
     const limited = async (client: Client) =>
       (await client.search(suffix, { filter: '(cn=crowd*)', sizeLimit: 5 })).searchEntries.length;
     t.strictSame([await limited(real), await limited(embedded)], [60, 5], 'the size limit: Samba does not keep it');

@@ -4,23 +4,28 @@
  * put together here from Node's own reading of the certificates, not by the code under test.
  */
 import { createHash, hash, X509Certificate } from 'node:crypto';
+import https from 'node:https';
 import { setTimeout as wait } from 'node:timers/promises';
 import { Client } from 'ldapts';
 import type { Test } from 'tap';
 import type { Digest, Millis, Sid } from '../../src/base/brand.ts';
 import { systemClock } from '../../src/base/clock.ts';
 import { noSteps } from '../../src/base/steps.ts';
+import type { DirectoryChange, ForestSettings, SearchRecord } from '../../src/directory/directory.ts';
 import { createDirectory, type LiveDirectory } from '../../src/directory/forests.ts';
-import { createAuthority, type CertificateRecipe, type Issued } from '../../src/lab/authority.ts';
+import { createAuthority, type CertificateRecipe, type Issued, restoreAuthority } from '../../src/lab/authority.ts';
 import { adUser } from '../../src/lab/directory-entries.ts';
 import { startDirectoryServer } from '../../src/lab/directory-server.ts';
+import { sidText } from '../../src/lab/directory-sid.ts';
 import { createMapper } from '../../src/mapping/mapper.ts';
 import type { Mapper, MappingResult, MappingSettings, MappingSubject } from '../../src/mapping/mapper-contract.ts';
 import { mappingProfiles } from '../../src/mapping/profiles.ts';
+import { ask, type TestGateway, testLab } from '../support/gateway.ts';
 import { ldifLine } from '../support/ldif.ts';
 import { parsed, strictSettings } from '../support/mapping-cases.ts';
 import { type Samba, sambaTest, type SambaUser, startSamba } from '../support/samba.ts';
 import { changeLdif, groupLdif, userDn } from '../support/samba-accounts.ts';
+import { certificateOf, gatewayAt, showing } from '../support/samba-gateway.ts';
 
 /** As Active Directory writes names: in encoded order. */
 const issuer = 'DC=test,DC=example,DC=lab,CN=Lab Issuing CA';
@@ -85,9 +90,7 @@ const ldif = [
 
 await sambaTest('mapping to accounts of a Samba domain', async (t) => {
   const samba = await startSamba(t, { ntAuth: [authority.der, legacy.der], users, ldif });
-  const sids = new Map<string, string>();
-  for (const { name, kind = 'user' } of users)
-    sids.set(name, (await samba.read(userDn({ name, kind }), 'objectSid'))[0] ?? '');
+  const sids = await sidsOf(samba);
   const sidOf = (name: string) => sids.get(name) ?? '';
   const stored = `X509:<I>${issuer}<SID>${sidOf('iris')}`;
   await samba.modify(
@@ -280,7 +283,7 @@ await sambaTest('mapping to accounts of a Samba domain', async (t) => {
     });
     await t.test('one that accepts and never answers is left for the other', async (t) => {
       const mute = await samba.clone(t);
-      const patience = { searchTimeout: 400 as Millis, connectTimeout: 1500 as Millis };
+      const patience = { searchTimeout: 1500 as Millis, connectTimeout: 4000 as Millis };
       const directory = await directoryOf(t, [mute, second], patience);
       const ask = asking(directory);
       await until('both are up', async () => (await directory.health()).every(({ state }) => state === 'up'));
@@ -294,13 +297,233 @@ await sambaTest('mapping to accounts of a Samba domain', async (t) => {
     await t.test('one that answers half a message is left for the other', async (t) => {
       const half = await embeddedOf(t, samba, []);
       const ask = asking(await directoryOf(t, [half, second]));
+      const alone = asking(await directoryOf(t, [half]));
       half.server.faults.halfMessage = true;
       t.match(served(await ask(load)), second.host);
-      const alone = asking(await directoryOf(t, [half]));
       t.equal(told(await alone(load)), 'unknown directoryUnavailable', 'and is no answer by itself');
     });
   });
 });
+
+await sambaTest('changes in a Samba domain', async (t) => {
+  const lab = await testLab(t);
+  const issuing = await restoreAuthority(certificateOf(lab, 'issuing'));
+  const names = ['dis', 'map', 'dup', 'grp', 'del', 'mov', 'res'] as const;
+  const holders = new Map<string, Issued>();
+  for (const name of names) holders.set(name, await issuing.issue({ subject: `${people},CN=${name}` }));
+  const holder = (name: string) => {
+    const found = holders.get(name);
+    if (found === undefined) throw new TypeError(`nobody called ${name}`);
+    return found;
+  };
+  const samba = await startSamba(t, {
+    ntAuth: [issuing.der],
+    users: [
+      ...names.map((name) => ({ name, altSecurityIdentities: name === 'res' ? [] : [bySerial(holder(name))] })),
+      { name: 'map2' },
+      { name: 'dup2' },
+    ],
+    ldif: [groupLdif('Staff', [dnOf('Team')]), groupLdif('Team', [dnOf('grp')])].toReversed().join('\n'),
+  });
+  const value = (name: string) => ldifLine('altSecurityIdentities', bySerial(holder(name)));
+
+  // Most of it is waiting for the next poll: at the same time.
+  t.jobs = 3;
+  const telling = t.test('are told as they are', { buffered: true }, async (t) => {
+    const dc = await samba.clone(t);
+    const searches: SearchRecord[] = [];
+    const heard: DirectoryChange[] = [];
+    const directory = await directoryOf(t, [dc], { pollInterval: 1000 as Millis }, (record) => searches.push(record));
+    for (const forest of directory.forests) forest.onChanges((changes) => heard.push(...changes));
+    const hear = async (what: string, matches: (change: DirectoryChange) => boolean) => {
+      await until(what, async () => heard.some(matches));
+      return heard.splice(0).find(matches);
+    };
+    const kindOf = (kind: DirectoryChange['kind']) => (change: DirectoryChange) => change.kind === kind;
+    await dc.modify(changeLdif(dnOf('map'), `replace: description\ndescription: first`));
+    await hear('the first poll, or the change', () => true);
+
+    await t.test('an account with what it is found by', async (t) => {
+      await dc.modify(changeLdif(dnOf('map'), `replace: mail\nmail: map@mail.example.test`));
+      const change = await hear('a change of map', kindOf('account'));
+      const identifiers = [
+        { attribute: 'altSecurityIdentities', value: bySerial(holder('map')) },
+        { attribute: 'sAMAccountName', value: 'map', domain: samba.domain },
+        { attribute: 'userPrincipalName', value: `map@${samba.domain}` },
+      ];
+      t.match(change, { kind: 'account', sid: (await dc.read(dnOf('map'), 'objectSid'))[0] });
+      if (change?.kind === 'account')
+        t.strictSame(
+          [...change.identifiers].sort((a, b) => (a.attribute < b.attribute ? -1 : 1)),
+          identifiers,
+        );
+    });
+    await t.test('a group, whose own groups are not known', async (t) => {
+      await dc.modify(changeLdif(dnOf('Team'), `add: member\nmember: ${dnOf('map')}`));
+      const change = await hear('a change of Team', kindOf('group'));
+      t.match(change, { kind: 'group', dn: dnOf('Team') });
+      // Samba computes tokenGroups of accounts alone, so that nobody knows what the group is in: it is, for its memberOf says so.
+      if (change?.kind === 'group') t.equal(change.within, null);
+    });
+    await t.test('a deletion as something that nobody may see', async () => {
+      await dc.modify(`dn: ${dnOf('del')}\nchangetype: delete\n`);
+      await hear('a deletion', kindOf('unseen'));
+    });
+    await t.test('NTAuth', async () => {
+      const store = `CN=NTAuthCertificates,CN=Public Key Services,CN=Services,CN=Configuration,${suffix}`;
+      await dc.modify(changeLdif(store, `add: cACertificate\n${ldifLine('cACertificate', authority.der)}`));
+      await hear('a change of NTAuth', kindOf('forest'));
+    });
+    await t.test('and where there are none, a poll is one search', async (t) => {
+      const before = searches.length;
+      const polls = () => searches.slice(before).filter(({ base }) => base === '').length;
+      await until('four polls', async () => polls() >= 4);
+      t.strictSame(new Set(searches.slice(before).map(({ base }) => base)), new Set(['']));
+      t.strictSame(heard, []);
+    });
+    await t.test('a database that was put back is another one', async (t) => {
+      const backup = await dc.backUp();
+      await dc.modify(changeLdif(dnOf('map'), 'replace: mail\nmail: later@mail.example.test'));
+      await hear('a change of map', kindOf('account'));
+      await dc.restore(backup);
+      const change = await hear('a restore', kindOf('unsure'));
+      t.match(change, { reason: /restored/ });
+      t.strictSame(await dc.read(dnOf('map'), 'mail'), ['map@mail.example.test']);
+    });
+  });
+
+  const feeling = t.test('are felt by live connections, and nothing else makes them', { buffered: true }, async (t) => {
+    const dc = await samba.clone(t);
+    // The interval of polling is the default; whatever else reads accounts again comes an hour later.
+    const to = await gatewayAt(
+      t,
+      dc,
+      lab,
+      '',
+      (yaml) => `${yaml}\nlimits: { recheck: 1h }\nmapping: { cache: { negative: 30m } }\n`,
+    );
+    const took: Record<string, number> = {};
+    const line = (name: string, path?: string) => keepLine(t, to, holder(name), path);
+    const feel = async (what: string, live: Line, expected: string) =>
+      (took[what] = await until(what, async () => (await live.ask()) === expected, 10));
+    const [dis, map, dup, grp, del, mov] = await Promise.all([
+      line('dis'),
+      line('map'),
+      line('dup'),
+      line('grp', '/staff'),
+      line('del'),
+      line('mov'),
+    ]);
+    for (const [name, live] of Object.entries({ dis, map, dup, grp, del, mov }))
+      t.equal(await live.ask(), `LAB\\${name}`);
+    // The first poll has nothing to compare with: what is felt then would not be what was told.
+    let told = 0;
+    for (const forest of to.gateway.setup.directory?.forests ?? []) forest.onChanges(() => (told += 1));
+    await dc.modify(changeLdif(dnOf('res'), 'replace: description\ndescription: first'));
+    await until('the first poll', async () => told > 0);
+    const moved = `CN=mov,CN=Computers,${suffix}`;
+    await dc.modify(
+      [
+        changeLdif(dnOf('dis'), 'replace: userAccountControl\nuserAccountControl: 546'),
+        changeLdif(dnOf('map'), `delete: altSecurityIdentities\n${value('map')}`),
+        changeLdif(dnOf('map2'), `add: altSecurityIdentities\n${value('map')}`),
+        changeLdif(dnOf('dup2'), `add: altSecurityIdentities\n${value('dup')}`),
+        changeLdif(dnOf('Team'), `delete: member\nmember: ${dnOf('grp')}`),
+        `dn: ${dnOf('del')}\nchangetype: delete\n`,
+        `dn: ${dnOf('mov')}\nchangetype: modrdn\nnewrdn: CN=mov\ndeleteoldrdn: 1\nnewsuperior: CN=Computers,${suffix}\n`,
+      ].join('\n'),
+    );
+    await Promise.all([
+      feel('disabled', dis, 'accountDisabled'),
+      feel('mapping of another account', map, 'LAB\\map2'),
+      feel('a second account', dup, 'ambiguous'),
+      feel('out of the group', grp, 'notAuthorised'),
+      feel('deleted', del, 'notMapped'),
+    ]);
+    t.equal(await mov.ask(), 'LAB\\mov', 'who was only moved is served on');
+    t.equal(mov.connections, 1, 'over the same connection');
+    t.equal((await dc.read(moved, 'cn'))[0], 'mov');
+    for (const [name, live] of Object.entries({ dis, dup, grp, del }))
+      t.equal(live.connections, 2, `${name} was ended`);
+
+    const sameLine = dis.connections;
+    await dc.modify(
+      [
+        changeLdif(dnOf('dis'), 'replace: userAccountControl\nuserAccountControl: 544'),
+        changeLdif(dnOf('dup2'), `delete: altSecurityIdentities\n${value('dup')}`),
+        changeLdif(dnOf('Team'), `add: member\nmember: ${dnOf('grp')}`),
+      ].join('\n'),
+    );
+    await Promise.all([
+      feel('enabled again', dis, 'LAB\\dis'),
+      feel('the only account again', dup, 'LAB\\dup'),
+      feel('in the group again', grp, 'LAB\\grp'),
+    ]);
+    t.equal(dis.connections, sameLine, 'over the connection that was refused');
+    const figures = Object.entries(took).map(([what, ms]) => `${what} ${(ms / 1000).toFixed(1)} s`);
+    t.comment(`seen after: ${figures.join(', ')}`);
+  });
+
+  const restores = t.test('a restore takes back what was let in since', { buffered: true }, async (t) => {
+    const dc = await samba.clone(t);
+    const change = (lines: readonly string[]) => dc.modify(lines.join('\n'));
+    await change([
+      changeLdif(dnOf('dup2'), `add: altSecurityIdentities\n${value('dup')}`),
+      changeLdif(dnOf('Team'), `delete: member\nmember: ${dnOf('grp')}`),
+    ]);
+    const to = await gatewayAt(t, dc, lab, '  pollInterval: 1s\n', (yaml) => `${yaml}\nlimits: { recheck: 1h }\n`);
+    const backup = await dc.backUp();
+    await change([
+      changeLdif(dnOf('res'), `add: altSecurityIdentities\n${value('res')}`),
+      changeLdif(dnOf('dup2'), `delete: altSecurityIdentities\n${value('dup')}`),
+      changeLdif(dnOf('Team'), `add: member\nmember: ${dnOf('grp')}`),
+    ]);
+    const lines = {
+      res: [await keepLine(t, to, holder('res')), 'notMapped'],
+      dup: [await keepLine(t, to, holder('dup')), 'ambiguous'],
+      grp: [await keepLine(t, to, holder('grp'), '/staff'), 'notAuthorised'],
+    } as const;
+    for (const [name, [line]] of Object.entries(lines)) t.equal(await line.ask(), `LAB\\${name}`);
+    await dc.restore(backup);
+    const felt = Object.entries(lines).map(async ([name, [line, expected]]) => {
+      const ms = await until(`${name} in the older state`, async () => (await line.ask()) === expected, 10);
+      return `${name} ${(ms / 1000).toFixed(1)} s`;
+    });
+    t.comment(`seen after the start: ${(await Promise.all(felt)).join(', ')}`);
+  });
+  await Promise.all([telling, feeling, restores]);
+});
+
+interface Line {
+  /** The account that the backend is told, or the code of the refusal. */
+  ask(): Promise<string>;
+  /** Connections that it took so far. */
+  readonly connections: number;
+}
+
+/** One client with one connection that it keeps for as long as the gateway does. */
+async function keepLine(t: Test, to: TestGateway, certificate: Issued, path = '/payroll'): Promise<Line> {
+  const agent = new https.Agent({ keepAlive: true, maxSockets: 1, maxCachedSessions: 0 });
+  t.teardown(() => agent.destroy());
+  let connections = 0;
+  const counting = agent.createConnection.bind(agent);
+  agent.createConnection = (...args) => {
+    connections += 1;
+    return counting(...args);
+  };
+  return {
+    async ask() {
+      // A connection that ends while the request is on its way is what a client of HTTP tries again.
+      const answer = await ask(to, 'upFront', { path, agent, ...showing(certificate) }).catch(() => null);
+      if (answer === null) return 'ended';
+      if (answer.status === 200) return answer.backendHeader('x-remote-user') ?? '';
+      return String((await to.logged(answer.headers['x-request-id']))['code']);
+    },
+    get connections() {
+      return connections;
+    },
+  };
+}
 
 /** Asks again until it holds. @throws Error after `seconds`; @returns milliseconds that it took */
 async function until(what: string, holds: () => Promise<boolean>, seconds = 20): Promise<number> {
@@ -323,7 +546,8 @@ interface Controller {
 async function directoryOf(
   t: Test,
   controllers: readonly Controller[],
-  more: { readonly searchTimeout?: Millis; readonly connectTimeout?: Millis } = {},
+  more: Partial<ForestSettings> = {},
+  onSearch: (record: SearchRecord) => void = () => {},
 ): Promise<LiveDirectory> {
   const [first] = controllers;
   if (first === undefined) throw new TypeError('a directory has a controller');
@@ -350,11 +574,27 @@ async function directoryOf(
         },
       ],
     },
-    { clock: systemClock, random: () => 0 },
+    { clock: systemClock, random: () => 0, onSearch },
   );
   t.teardown(() => directory.close());
-  await Promise.all(directory.forests.flatMap((forest) => [forest.ntAuth(), forest.domains()]));
+  await until('the facts of the forest', async () => {
+    const facts = directory.forests.flatMap((forest) => [forest.ntAuth(), forest.domains()]);
+    return (await Promise.all(facts)).every(({ kind }) => kind === 'read');
+  });
   return directory;
+}
+
+/** By common name. */
+async function sidsOf(samba: Samba): Promise<ReadonlyMap<string, string>> {
+  const client = new Client({ url: samba.ldapsUrl, tlsOptions: { ca: samba.caPem }, timeout: 20_000 });
+  await client.bind(samba.bindDn, samba.password);
+  const { searchEntries } = await client.search(samba.suffix, {
+    filter: '(objectClass=user)',
+    attributes: ['cn', 'objectSid'],
+    explicitBufferAttributes: ['objectSid'],
+  });
+  await client.unbind();
+  return new Map(searchEntries.map(({ cn, objectSid }) => [String(cn), sidText(objectSid as Buffer) ?? '']));
 }
 
 /** A mapper for each question: what is asked here is never remembered. */
