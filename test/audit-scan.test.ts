@@ -186,6 +186,8 @@ await t.test('a folder of certificates: what is taken, what is passed over, what
   await mkdir(join(folder, 'below'));
   const alice = await ca.issue({ subject: 'CN=alice' });
   const bob = await ca.issue({ subject: 'CN=bob' });
+  const server = await ca.issue({ subject: 'CN=server', extendedKeyUsage: ['1.3.6.1.5.5.7.3.1'] });
+  await writeFile(join(folder, 'server.der'), server.der);
   await writeFile(join(folder, 'alice.der'), alice.der);
   await writeFile(join(folder, 'below', 'bob.PEM'), bob.cert + ca.cert);
   await writeFile(join(folder, 'broken.pem'), '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n');

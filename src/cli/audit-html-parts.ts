@@ -32,6 +32,7 @@ tbody th { font-weight: normal; }
 .scroll { overflow-x: auto; border: 1px solid var(--line); border-radius: .375rem; }
 #list { min-width: 60rem; table-layout: fixed; }
 #list th:nth-child(1) { width: 6.5rem; } #list th:nth-child(2) { width: 13rem; } #list th:nth-child(3) { width: 17rem; }
+#list th:nth-child(5) { width: 34%; }
 #list td { overflow-wrap: anywhere; }
 code { font: .875rem/1.5 ui-monospace, "Cascadia Mono", "Liberation Mono", monospace; }
 .value { display: block; unicode-bidi: isolate; white-space: pre-wrap; overflow-wrap: anywhere; }

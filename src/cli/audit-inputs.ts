@@ -17,6 +17,7 @@ import type { LiveForest } from '../directory/forest.ts';
 import { claimsOf } from '../mapping/candidates.ts';
 import type { MappingSettings } from '../mapping/mapper-contract.ts';
 import { parseCertificate, type Certificate } from '../x509/certificate.ts';
+import { usageOids } from '../x509/oid.ts';
 import { readCertificates } from '../x509/pem.ts';
 
 export type GivenCertificates = NonNullable<AuditReport['certificates']> & { readonly index: CertificateIndex };
@@ -26,7 +27,7 @@ const maximumBytes = 4 * 1024 * 1024;
 const maximumCertificates = 200_000;
 
 /**
- * Every certificate of a client in the files of a folder and of those below it; authorities are passed over.
+ * Every certificate of a client in the files of a folder and of those below it; authorities and servers are passed over.
  * @throws Failure `certificate-folder`
  */
 export async function readCertificateFolder(folder: string, mapping: MappingSettings): Promise<GivenCertificates> {
@@ -40,13 +41,20 @@ export async function readCertificateFolder(folder: string, mapping: MappingSett
         const place = ders.length === 1 ? file : `${file} (${index + 1})`;
         const parsed = parseCertificate(der);
         if (parsed.kind !== 'parsed') unreadable.push({ file: place, reason: parsed.reason });
-        else if (parsed.certificate.extensions.basicConstraints?.ca !== true)
+        else if (isOfClient(parsed.certificate))
           given.push({ file: place, leaf: parsed.certificate, claims: claimsOf(parsed.certificate, mapping) });
       }
     if (given.length > maximumCertificates)
       throw folderFailure(folder, `there are more than ${maximumCertificates} certificates`, null);
   }
   return { folder, read: given.length, unreadable, index: createCertificateIndex(given) };
+}
+
+/** Neither an authority's nor one that may only be a server's or a responder's. */
+function isOfClient({ extensions: { basicConstraints, extendedKeyUsage } }: Certificate): boolean {
+  if (basicConstraints?.ca === true) return false;
+  const forClients: readonly string[] = [usageOids.any, usageOids.clientAuth, usageOids.smartCardLogon];
+  return extendedKeyUsage === null || extendedKeyUsage.some((usage) => forClients.includes(usage));
 }
 
 async function filesOf(folder: string): Promise<readonly string[]> {
