@@ -929,10 +929,10 @@ await t.test('the running gateway', { timeout: 240_000 }, async (t) => {
       `${yaml
         .replace('maximumAge: 10m', '')
         .replaceAll('Revocation: enabled', 'Revocation: disabled')}\nlimits: { recheck: 24d }\n`;
-    const to = await inLab(t, endless, clock);
     const der = lab.pki.certificates.get('alice')?.cert ?? '';
     const { X509Certificate } = await import('node:crypto');
     clock.shift(new X509Certificate(der).validToDate.getTime() - 5 * day - Date.now());
+    const to = await inLab(t, endless, clock);
     await ready(to, clock);
     const agent = keptAgent(t);
     t.equal((await ask(to, 'upFront', { as: 'alice', agent })).status, 200);

@@ -5,10 +5,19 @@ import { hash } from 'node:crypto';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import t from 'tap';
-import type { Digest, Millis } from '../src/base/brand.ts';
-import { recordSteps } from '../src/base/steps.ts';
-import { pauseAfterSilence } from '../src/mapping/refreshes.ts';
-import type { MapAnswer, MappedIdentity, MappingSubject } from '../src/mapping/mapper-contract.ts';
+import type { Digest, Dn, Millis, Sid } from '../src/base/brand.ts';
+import type { Account } from '../src/base/identity.ts';
+import { noSteps, recordSteps } from '../src/base/steps.ts';
+import type { Assertion, DirectoryChange } from '../src/directory/directory.ts';
+import { maximumRefreshes, pauseAfterSilence } from '../src/mapping/refreshes.ts';
+import { sweepStride } from '../src/mapping/sweep.ts';
+import type {
+  MapAnswer,
+  MapOptions,
+  MappedIdentity,
+  MappingCacheSettings,
+  MappingSubject,
+} from '../src/mapping/mapper-contract.ts';
 import { writeCertificate } from './support/certificate-writer.ts';
 import { fakeAccount, labSid, type AccountFacts } from './support/fake-directory.ts';
 import { parsed } from './support/mapping-cases.ts';
@@ -352,6 +361,337 @@ await t.test('no timer outlives its question', async (t) => {
   scene.directory.mood = 'broken';
   await scene.map();
   t.equal(timers(), before);
+});
+
+await t.test('changes of accounts', async (t) => {
+  const guidOf = (rid: number) => String(rid).padStart(32, '0');
+  const account = (rid: number, ...identifiers: readonly Assertion[]): DirectoryChange => ({
+    kind: 'account',
+    guid: guidOf(rid),
+    sid: `${labSid}-${rid}` as Sid,
+    identifiers,
+  });
+  const explicit = (value: string): Assertion => ({ attribute: 'altSecurityIdentities', value });
+
+  await t.test('end the answers about that account, good and bad, and no others', async (t) => {
+    const bob = subjectOf({ serial: '10' });
+    const scene = setScene({
+      accounts: [alice, { name: 'LAB\\bob', rid: 2, disabled: true, altSecurityIdentities: [`${I}<SR>10`] }],
+      settings: { cache: cached },
+    });
+    for (const subject of [scene.subject, bob]) await scene.map({}, subject);
+    t.equal(await scene.mapper.noteChanges([account(7), account(2)]), 1);
+    t.equal((await scene.map()).cache, 'hit');
+    t.equal((await scene.map({}, bob)).cache, 'miss');
+    t.equal(await scene.mapper.noteChanges([account(1105)]), 1);
+    t.equal((await scene.map()).cache, 'miss');
+    t.equal(await scene.mapper.noteChanges([]), 0);
+  });
+
+  await t.test('end every answer that was looked for by what the account has now', async (t) => {
+    const upn = subjectOf({ serial: '11', upns: ['carol@lab.example.test'] });
+    const host = subjectOf({ serial: '12', dnsNames: ['web01.lab.example.test'] });
+    const changes: readonly (readonly [MappingSubject, Assertion])[] = [
+      [subjectOf(), explicit(bySerial.toUpperCase().replace('X509', 'x509'))],
+      [upn, { attribute: 'userPrincipalName', value: 'Carol@LAB.example.test' }],
+      [upn, { attribute: 'sAMAccountName', value: 'CAROL', domain: 'other.example.test' }],
+      [host, { attribute: 'sAMAccountName', value: 'WEB01$', domain: 'lab.example.test' }],
+      [host, { attribute: 'servicePrincipalName', value: 'HOST/web01.lab.example.test' }],
+    ];
+    for (const [subject, identifier] of changes) {
+      const scene = setScene({ accounts: [alice], settings: { cache: cached } });
+      await scene.map({}, subject);
+      const near = { ...identifier, value: `${identifier.value}x` };
+      t.equal(await scene.mapper.noteChanges([account(9, near)]), 0, near.value);
+      t.equal(await scene.mapper.noteChanges([account(9, explicit('other'), identifier)]), 1, identifier.value);
+      t.equal((await scene.map({}, subject)).cache, 'miss');
+    }
+  });
+
+  await t.test('end every "several": the one that is left may be found now', async (t) => {
+    const scene = setScene({
+      accounts: [alice, { ...alice, name: 'LAB\\twin', rid: 2 }],
+      settings: { cache: cached },
+    });
+    t.equal(outcome(await scene.map()), 'refused ambiguous');
+    scene.directory.accounts = [fakeAccount(alice)];
+    t.equal(await scene.mapper.noteChanges([account(2)]), 1);
+    t.match(await scene.map(), { cache: 'miss', result: { kind: 'mapped' } });
+  });
+
+  await t.test('reach answers that are on their way', async (t) => {
+    const scene = setScene({ accounts: [alice], settings: { cache: cached } });
+    scene.directory.mood = 'held';
+    const before = scene.map();
+    await settled();
+    await scene.mapper.noteChanges([account(1105)]);
+    scene.directory.release();
+    t.match(await before, { result: { kind: 'mapped' } });
+    t.equal(scene.mapper.size, 0);
+  });
+
+  await t.test('are looked for among thousands without standing in anybody’s way', async (t) => {
+    const scene = setScene({ settings: { cache: { ...cached, maximum: 100_000 } } });
+    const { leaf } = scene.subject;
+    for (let index = 0; index < sweepStride + 10; index += 1)
+      await scene.map({}, { ...scene.subject, leaf: { ...leaf, digest: hash('sha256', `${index}`, 'hex') as Digest } });
+    let turns = 0;
+    const count = () => {
+      turns += 1;
+      handle = setImmediate(count);
+    };
+    let handle = setImmediate(count);
+    t.equal(await scene.mapper.noteChanges([account(9, explicit(bySerial))]), sweepStride + 10);
+    clearImmediate(handle);
+    t.ok(turns >= 1);
+    t.equal(scene.mapper.size, 0);
+  });
+
+  await t.test('other domains, issuers and restored controllers: what depends on them ends', async (t) => {
+    for (const what of ['ntAuth', 'partitions'] as const) {
+      const scene = setScene({ accounts: [alice], settings: { cache: cached } });
+      await scene.map();
+      t.equal(
+        await scene.mapper.noteChanges([
+          { kind: 'unsure', reason: '' },
+          { kind: 'forest', what },
+        ]),
+        1,
+      );
+      t.equal((await scene.map()).cache, 'miss');
+    }
+    const scene = setScene({ accounts: [alice], settings: { cache: cached } });
+    await scene.map();
+    const refused = subjectOf({ serial: '99' });
+    await scene.map({}, refused);
+    t.equal(await scene.mapper.noteChanges([{ kind: 'unseen' }]), 0);
+    scene.advance(1);
+    t.equal(await scene.mapper.noteChanges([{ kind: 'unsure', reason: '' }]), 2);
+    t.equal((await scene.map({}, refused)).cache, 'miss', 'a refusal does not outlive its certainty');
+    scene.advance(1);
+    t.match(scene.map(), { cache: 'stale' });
+    await settled();
+    t.match(scene.map(), { cache: 'hit' }, 'and what was asked after it is as good as ever');
+    scene.directory.mood = 'silent';
+    await scene.mapper.noteChanges([{ kind: 'unsure', reason: '' }]);
+    scene.advance(10 * minute - 1);
+    t.match(scene.map(), { cache: 'stale' });
+    scene.advance(1);
+    t.match(await scene.map(), { result: { kind: 'unknown' } }, 'stale begins where it became unsure');
+  });
+
+  await t.test('a crowd that goes out of date together is not asked for together', async (t) => {
+    const scene = setScene({ settings: { cache: { ...cached, maximum: 1000 } } });
+    const serials = Array.from({ length: maximumRefreshes + 20 }, (_, index) => (0x10 + index).toString(16));
+    scene.directory.accounts = [
+      fakeAccount({ ...alice, altSecurityIdentities: serials.map((serial) => `${I}<SR>${serial}`) }),
+    ];
+    const subjects = serials.map((serial) => subjectOf({ serial }));
+    for (const subject of subjects) await scene.map({}, subject);
+    await scene.mapper.noteChanges([{ kind: 'unsure', reason: '' }]);
+    scene.directory.mood = 'held';
+    const before = scene.directory.asked.length;
+    for (const subject of subjects) t.match(scene.map({}, subject), { cache: 'stale' });
+    await settled();
+    t.equal(scene.directory.asked.length - before, maximumRefreshes);
+    scene.advance(1);
+    scene.directory.release();
+    await settled();
+    for (const subject of subjects) void scene.map({}, subject);
+    await settled();
+    t.equal(scene.directory.asked.length - before, subjects.length, 'the rest at another time');
+    scene.directory.release();
+  });
+});
+
+await t.test('accounts that were read again', async (t) => {
+  const scene = setScene({
+    accounts: [
+      alice,
+      { name: 'LAB\\bob', rid: 2, disabled: true, altSecurityIdentities: [`${I}<SR>10`], readAt: start },
+    ],
+    settings: { cache: cached },
+  });
+  const bob = subjectOf({ serial: '10' });
+  for (const subject of [scene.subject, bob]) await scene.map({}, subject);
+  const [own, other] = scene.directory.accounts as [Account, Account];
+  const maximumAge = minute as Millis;
+  scene.advance(2 * minute);
+  const readAt = scene.clock.now();
+
+  t.equal(await scene.mapper.noteAgain(new Map([[own, { kind: 'unknown', reason: '' }]])), 0);
+  t.equal(await scene.mapper.noteAgain(new Map([[own, { kind: 'read', account: { ...own, readAt } }]])), 0);
+  t.match(scene.map({ maximumAge }), { cache: 'hit', result: { identity: { account: { readAt } } } }, 'as if read now');
+  scene.advance(13 * minute);
+  t.match(scene.map(), { cache: 'stale' }, 'but it is no younger to those who ask whether there is a second one');
+  await settled();
+
+  await scene.map({}, bob);
+  t.equal(
+    await scene.mapper.noteAgain(new Map([[other, { kind: 'read', account: { ...other, fingerprint: 'f' } }]])),
+    1,
+  );
+  t.equal((await scene.map({}, bob)).cache, 'miss');
+  scene.directory.mood = 'held';
+  const asked = scene.map({ fresh: true });
+  await settled();
+  t.equal(await scene.mapper.noteAgain(new Map([[own, { kind: 'gone', reason: '' }]])), 1);
+  scene.directory.release();
+  await asked;
+  t.equal(scene.mapper.size, 1, 'what was asked before is not kept');
+});
+
+await t.test('whoever needs a current answer waits for it, and takes the old one where there is none', async (t) => {
+  const scene = setScene({ accounts: [alice], settings: { cache: cached } });
+  await scene.map();
+  t.match(scene.map({ current: true }), { cache: 'hit' });
+  scene.advance(16 * minute);
+  scene.directory.mood = 'silent';
+  t.match(await scene.map({ current: true }), { cache: 'stale', result: { kind: 'mapped' } });
+  scene.directory.mood = 'well';
+  scene.directory.accounts = [];
+  t.match(await scene.map({ current: true }), { cache: 'miss', result: { kind: 'refused' } });
+});
+
+await t.test('groups', async (t) => {
+  const sid = (rid: number) => `${labSid}-${rid}` as Sid;
+  const [first, second] = [fakeAccount(alice), fakeAccount({ name: 'LAB\\bob', rid: 2 })];
+  const set = (more: Partial<MappingCacheSettings> = {}) => {
+    const scene = setScene({ accounts: [alice], settings: { cache: { ...cached, ...more } } });
+    const { directory, mapper, clock } = scene;
+    directory.now = () => clock.now();
+    directory.groups = new Map([
+      [first.sid, new Set([sid(10), sid(11)])],
+      [second.sid, new Set([sid(11)])],
+    ]);
+    const groupsOf = (account = first, options: Partial<MapOptions> = {}) =>
+      mapper.groupsOf(account, clock.now(), { maximumAge: null, steps: noSteps, ...options });
+    return { ...scene, groupsOf, reads: () => directory.groupReads.length };
+  };
+  const change = (rid: number, within: readonly number[] | null = []): DirectoryChange => ({
+    kind: 'group',
+    sid: sid(rid),
+    dn: '' as Dn,
+    within: within === null ? null : new Set(within.map(sid)),
+  });
+
+  await t.test('are read once for all who wait, then remembered', async (t) => {
+    const scene = set();
+    const all = await Promise.all([scene.groupsOf(), scene.groupsOf(), scene.groupsOf()]);
+    t.match(all[2], { kind: 'read', sids: new Set([sid(10), sid(11)]), server: 'dc.test' });
+    t.notOk(scene.groupsOf() instanceof Promise);
+    t.equal(scene.reads(), 1);
+    t.ok(scene.groupsOf(second) instanceof Promise);
+    t.match(await scene.groupsOf(first, { fresh: true }), { kind: 'read' });
+    t.equal(scene.reads(), 3, 'explain asks whatever is remembered');
+  });
+
+  await t.test('that are unknown are forgotten', async (t) => {
+    const scene = set();
+    scene.directory.groups = new Map();
+    t.match(await scene.groupsOf(), { kind: 'unknown' });
+    t.match(await scene.groupsOf(), { kind: 'unknown' });
+    t.equal(scene.reads(), 2);
+    scene.directory.holds = () => false;
+    t.match(await scene.groupsOf(), { kind: 'unknown', reason: /none of the configured domains/ });
+    scene.directory.holds = () => true;
+    scene.directory.groupsOf = () => Promise.reject(new Error('a broken promise'));
+    t.match(await scene.groupsOf(), { kind: 'unknown', reason: /a broken promise/ });
+  });
+
+  await t.test('grow old: served while they are read again, never older than a location wants', async (t) => {
+    const scene = set();
+    await scene.groupsOf();
+    scene.advance(5 * minute);
+    t.ok(scene.groupsOf(first, { maximumAge: minute as Millis }) instanceof Promise);
+    await settled();
+    scene.advance(15 * minute);
+    t.notOk(scene.groupsOf() instanceof Promise);
+    await settled();
+    t.equal(scene.reads(), 3, 'in the background');
+    scene.directory.mood = 'silent';
+    scene.advance(15 * minute);
+    t.match(await scene.groupsOf(first, { current: true }), { kind: 'read' }, 'the old ones where there are no others');
+    t.match(scene.groupsOf(), { kind: 'read' });
+    scene.advance(10 * minute);
+    t.match(await scene.groupsOf(), { kind: 'unknown' });
+    const none = set({ maximum: 0 });
+    await none.groupsOf();
+    t.ok(none.groupsOf() instanceof Promise, 'no memory, nothing remembered');
+  });
+
+  await t.test('end with a change of a group that they contain', async (t) => {
+    const scene = set();
+    await Promise.all([scene.groupsOf(), scene.groupsOf(second)]);
+    t.equal(await scene.mapper.noteChanges([change(99, null)]), 0, 'nobody asks for any');
+    t.equal(await scene.mapper.noteChanges([change(10)]), 1);
+    t.ok(scene.groupsOf() instanceof Promise);
+    t.notOk(scene.groupsOf(second) instanceof Promise);
+  });
+
+  await t.test('end for all with a change of a group that somebody asks for, or of one inside of it', async (t) => {
+    for (const [changed, dropped] of [
+      [change(50), 2],
+      [change(99, [60, 50]), 2],
+      [change(99, null), 2],
+      [change(99, [60]), 0],
+    ] as const) {
+      const scene = set();
+      scene.mapper.pin([sid(50)]);
+      await Promise.all([scene.groupsOf(), scene.groupsOf(second)]);
+      t.equal(await scene.mapper.noteChanges([changed]), dropped);
+    }
+  });
+
+  await t.test('end with a change of their account, of the forest, and when nothing is sure', async (t) => {
+    const scene = set();
+    const both = () => Promise.all([scene.groupsOf(), scene.groupsOf(second)]);
+    await both();
+    const account = { kind: 'account', guid: first.guid, sid: first.sid, identifiers: [] } as const;
+    t.equal(await scene.mapper.noteChanges([account]), 1);
+    await both();
+    t.equal(await scene.mapper.noteAgain(new Map([[first, { kind: 'gone', reason: '' }]])), 1);
+    await both();
+    t.equal(await scene.mapper.noteChanges([{ kind: 'forest', what: 'partitions' }]), 2);
+    await both();
+    const before = scene.reads();
+    t.equal(await scene.mapper.noteChanges([{ kind: 'unsure', reason: '' }]), 2);
+    t.notOk(scene.groupsOf() instanceof Promise, 'served, and read again');
+    await settled();
+    t.equal(scene.reads(), before + 1);
+    scene.mapper.forget();
+    t.ok(scene.groupsOf() instanceof Promise);
+  });
+
+  await t.test('that are on their way when something changes are not kept', async (t) => {
+    const scene = set();
+    scene.directory.mood = 'held';
+    const before = scene.groupsOf();
+    await settled();
+    await scene.mapper.noteChanges([change(98)]);
+    const after = scene.groupsOf();
+    t.equal(scene.reads(), 2, 'nor joined');
+    scene.directory.release(1);
+    t.match(await before, { kind: 'read' });
+    t.ok(scene.groupsOf() instanceof Promise);
+    scene.directory.release();
+    await after;
+    t.notOk(scene.groupsOf() instanceof Promise);
+  });
+
+  await t.test('weigh by how many they are', async (t) => {
+    const scene = set({ maximum: 2 });
+    const crowd = (from: number, count: number) =>
+      new Set(Array.from({ length: count }, (_, index) => sid(from + index)));
+    scene.directory.groups = new Map([
+      [first.sid, crowd(1000, 30)],
+      [second.sid, crowd(2000, 30)],
+    ]);
+    await scene.groupsOf();
+    await scene.groupsOf(second);
+    t.notOk(scene.groupsOf(second) instanceof Promise);
+    t.ok(scene.groupsOf() instanceof Promise, 'forty SIDs for two accounts is all there is room for');
+  });
 });
 
 await t.test('measured: a cache hit, and what an entry weighs', async (t) => {
