@@ -139,11 +139,13 @@ function distribute(batch: readonly Lookup[], { kind, findings }: Together): voi
  * all: who gets it compares again, and one too many does no harm where one too few would be a wrong "nobody".
  */
 function share(batch: readonly Lookup[], found: readonly Found[]): void {
-  const owners = new Map<string, Set<Lookup>>();
+  const owners: Owners = new Map();
   for (const lookup of batch)
     for (const { attribute, value } of lookup.values) {
-      const key = `${attribute.toLowerCase()}=${fold(value)}`;
-      owners.set(key, (owners.get(key) ?? new Set()).add(lookup));
+      const name = attribute.toLowerCase();
+      const key = fold(value);
+      const ofName = owners.get(name) ?? new Map<string, Set<Lookup>>();
+      owners.set(name, ofName.set(key, (ofName.get(key) ?? new Set()).add(lookup)));
     }
   const shares = new Map<Lookup, Found[]>(batch.map((lookup) => [lookup, []]));
   for (const one of found) {
@@ -153,13 +155,18 @@ function share(batch: readonly Lookup[], found: readonly Found[]): void {
   for (const [lookup, own] of shares) lookup.settle({ kind: 'found', found: own });
 }
 
-function ownersOf(entry: DirectoryEntry, owners: ReadonlyMap<string, ReadonlySet<Lookup>>): Set<Lookup> | null {
+/** Who asked for a value: by attribute, then by folded value. */
+type Owners = Map<string, Map<string, Set<Lookup>>>;
+
+function ownersOf(entry: DirectoryEntry, owners: Owners): Set<Lookup> | null {
   const resembled = new Set<Lookup>();
-  for (const [name, { values, next }] of entry.attributes) {
-    if (next !== null) return null;
-    for (const value of values) {
+  for (const [name, ofName] of owners) {
+    const attribute = entry.attributes.get(name);
+    if (attribute === undefined) continue;
+    if (attribute.next !== null) return null;
+    for (const value of attribute.values) {
       const text = textOf(value);
-      for (const lookup of (text === null ? null : owners.get(`${name}=${fold(text)}`)) ?? []) resembled.add(lookup);
+      for (const lookup of (text === null ? null : ofName.get(fold(text))) ?? []) resembled.add(lookup);
     }
   }
   return resembled.size === 0 ? null : resembled;
