@@ -4,13 +4,14 @@
 import { mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import t, { type Test } from 'tap';
+import t from 'tap';
 import type { AuditReport } from '../src/admin/audit-contract.ts';
 import type { Millis } from '../src/base/brand.ts';
 import { readCertificateFolder, readNtAuthNames } from '../src/cli/audit-inputs.ts';
 import { createAuthority } from '../src/lab/authority.ts';
 import { defaultMappingSettings } from '../src/mapping/mapper-contract.ts';
 import { seedDirectory } from './support/audit-seed.ts';
+import { auditConfiguration, findingsOf } from './support/audit-world.ts';
 import { within } from './support/command.ts';
 import {
   authority,
@@ -28,51 +29,7 @@ import {
 
 const ca = await createAuthority({ subject: 'DC=test,DC=example,CN=Lab CA' });
 const issuer = 'DC=test,DC=example,CN=Lab CA';
-
-async function configuration(t: Test, domains: readonly (readonly [name: string, url: string])[]): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), 'dsm-audit-'));
-  t.teardown(() => rm(folder, { recursive: true, force: true }));
-  const web = await ca.issue({ subject: 'CN=web', dnsNames: ['web.test'], extendedKeyUsage: ['1.3.6.1.5.5.7.3.1'] });
-  await writeFile(join(folder, 'web.pem'), web.cert);
-  await writeFile(join(folder, 'web.key'), web.key);
-  await writeFile(join(folder, 'root.pem'), ca.cert);
-  await writeFile(join(folder, 'directory.pem'), authority.cert);
-  await writeFile(join(folder, 'password'), bind.password, { mode: 0o600 });
-  const lines = domains.map(
-    ([name, url]) =>
-      `    - { name: ${name}, controllers: ["${url}"], bind: { dn: "${bind.dn}", password: file:password } }\n`,
-  );
-  const file = join(folder, 'dsmapper.yaml');
-  await writeFile(
-    file,
-    `bindings:
-  - endpoint: 127.0.0.1:443
-    certificate: { cert: file:web.pem, key: file:web.key }
-    dsMapperUsage: enabled
-    verifyClientCertificateRevocation: disabled
-sites:
-  - name: Site
-    bindings: ["127.0.0.1:443"]
-    upstream: http://127.0.0.1:8080
-    locations:
-      /:
-        access: { sslFlags: [Ssl, SslNegotiateCert, SslRequireCert] }
-        authentication: { anonymous: disabled, clientCertificateMapping: enabled }
-trust: { roots: [file:root.pem] }
-directory:
-  ca: [file:directory.pem]
-  domains:
-${lines.join('')}`,
-  );
-  return file;
-}
-
-const found = ({ findings }: AuditReport) =>
-  findings
-    .map(({ code, problem, account }) =>
-      [code, ...(code === 'malformedValue' ? [problem] : []), account?.name].join(' '),
-    )
-    .toSorted();
+const world = { ca, directoryCa: authority.cert, bind };
 
 await t.test('ten thousand accounts: all that was planted, and nothing else', { timeout: 120_000 }, async (t) => {
   const domains = [
@@ -85,7 +42,7 @@ await t.test('ten thousand accounts: all that was planted, and nothing else', { 
   t.ok(seeded.expected.length >= 300, `${seeded.expected.length} planted`);
   const lab = await startDc(t, [...(seeded.entries[0] ?? []), childCrossRef], { ntAuth: [ca.der] });
   const child = await startDc(t, seeded.entries[1] ?? [], { ...childOptions, ntAuth: [ca.der] });
-  const file = await configuration(t, [
+  const file = await auditConfiguration(t, world, [
     [domain, lab.url],
     [childPlace.domain, child.url],
   ]);
@@ -96,7 +53,7 @@ await t.test('ten thousand accounts: all that was planted, and nothing else', { 
   t.comment(`scanned in ${Math.round(performance.now() - started)} ms`);
   t.equal(code, 1, stderr);
   const report = JSON.parse(stdout) as AuditReport;
-  t.strictSame(found(report), seeded.expected);
+  t.strictSame(findingsOf(report), seeded.expected);
   t.match(report, {
     complete: true,
     domains: [
@@ -117,7 +74,7 @@ await t.test('a domain that is not scanned to its end, and one that does not ans
   );
   const lab = await startDc(t, [...many, childCrossRef], { ntAuth: [ca.der], maxPageSize: 10 });
   const child = await startDc(t, [], { ...childOptions, ntAuth: [ca.der] });
-  const file = await configuration(t, [
+  const file = await auditConfiguration(t, world, [
     [domain, lab.url],
     [childPlace.domain, child.url],
   ]);
@@ -151,7 +108,7 @@ await t.test('with certificates, and outputs that cannot be written', async (t) 
   const unreversed = `X509:<I>${issuer}<SR>0102030405`;
   const entries = [user(1105, 'alice', { altSecurityIdentities: [unreversed] }), user(1106, 'bob')];
   const dc = await startDc(t, entries, { ntAuth: [ca.der] });
-  const file = await configuration(t, [[domain, dc.url]]);
+  const file = await auditConfiguration(t, world, [[domain, dc.url]]);
   const words = ['audit', '-c', file, '--certificates', folder];
   const { code, stdout, stderr } = await within(t, [...words, '--json']);
   t.equal(code, 1, stderr);

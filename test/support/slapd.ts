@@ -135,7 +135,7 @@ pidfile ${join(folder, 'slapd.pid')}
 argsfile ${join(folder, 'slapd.args')}
 threads ${threads}
 tool-threads 2
-sizelimit 1000
+sizelimit size.soft=1000 size.hard=1000 size.pr=1000 size.prtotal=unlimited
 loglevel 0
 conn_max_pending 1000
 conn_max_pending_auth 5000
