@@ -17,7 +17,11 @@ export async function gatewayAt(
   more = '',
   change: (yaml: string) => string = (yaml) => yaml,
 ): Promise<TestGateway> {
-  const files = { ca: join(lab.pki.folder, 'samba-ca.pem'), password: join(lab.pki.folder, 'samba-password') };
+  // Several domains may be in front of one lab at the same time, each with a CA of its own.
+  const files = {
+    ca: join(lab.pki.folder, `samba-${samba.host}-ca.pem`),
+    password: join(lab.pki.folder, `samba-${samba.host}-password`),
+  };
   await writeFile(files.ca, samba.caPem);
   await writeFile(files.password, samba.password);
   const directory = `directory:
