@@ -10,17 +10,20 @@ import type { Setup } from './setup.ts';
 /** Accounts that are read again after a poll that does not say what has changed: 32 searches at most. */
 export const maximumUnseen = 1024;
 
-/** Listens as long as the directory of the setup lives. */
+/** Listens as long as the directory of the setup lives. @param report takes what the log should tell */
 export function watchDirectory(
   { directory, mapper }: Pick<Setup, 'directory' | 'mapper'>,
   accounts: LiveAccounts,
   recheck: Pick<Recheck, 'run'>,
+  report: (record: Readonly<Record<string, unknown>>) => void,
 ): void {
   if (directory === null || mapper === null) return;
   let reading: Promise<void> | null = null;
   let readOnceMore = false;
 
   async function apply(changes: readonly DirectoryChange[]): Promise<void> {
+    for (const change of changes)
+      if (change.kind === 'unsure') report({ event: 'directory.unsure', detail: change.reason });
     const dropped = await mapper?.noteChanges(changes);
     if (dropped !== 0 || changes.some(concernsAll) || changes.some(concernsOne)) void recheck.run();
     else if (changes.some(({ kind }) => kind === 'unseen')) lookAround();

@@ -7,7 +7,7 @@ import { setTimeout } from 'node:timers/promises';
 import { setAlarm } from '../base/alarm.ts';
 import type { Millis } from '../base/brand.ts';
 import type { Clock } from '../base/clock.ts';
-import { systemClock } from '../base/clock.ts';
+import { isoText, systemClock } from '../base/clock.ts';
 import { reasonOf } from '../base/failure.ts';
 import { noSteps } from '../base/steps.ts';
 import type { Verdict } from '../base/verdict.ts';
@@ -163,7 +163,9 @@ export async function startGateway(
     accounts,
   );
   setup.revocation.onTaken(() => void recheck.run());
-  watchDirectory(setup, accounts, recheck);
+  watchDirectory(setup, accounts, recheck, (record) => {
+    log.write({ time: isoText(facilities.clock.now()), ...record });
+  });
   let closing: Promise<void> | null = null;
   return {
     setup,
