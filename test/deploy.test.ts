@@ -104,6 +104,9 @@ const metricLabels: Readonly<Record<string, readonly string[]>> = {
   dsmapper_revocation_source_last_error: ['source', 'kind'],
   dsmapper_revocation_fetch_total: ['kind', 'result'],
   dsmapper_revocation_checks_total: ['method', 'status'],
+  dsmapper_kdc_events_total: ['id'],
+  dsmapper_report_only_total: ['code'],
+  dsmapper_syslog_dropped_total: [],
 };
 
 const labelValues: Readonly<Record<string, readonly string[]>> = {

@@ -955,7 +955,13 @@ await t.test('the running gateway', { timeout: 240_000 }, async (t) => {
     const directory = (states: readonly (readonly [domain: string, state: string])[], ntAuth = 'read') => ({
       health: () =>
         Promise.resolve(
-          states.map(([domain, state], index) => ({ domain, url: `ldaps://${index}`, state, reason: 'because' })),
+          states.map(([domain, state], index) => ({
+            forest: 'a',
+            domain,
+            url: `ldaps://${index}`,
+            state,
+            reason: 'because',
+          })),
         ),
       forests: [{ name: 'a', ntAuth: () => Promise.resolve({ kind: ntAuth, reason: 'unread', issuers: new Set() }) }],
     });
@@ -981,6 +987,24 @@ await t.test('the running gateway', { timeout: 240_000 }, async (t) => {
     );
     t.equal(down.ready, false);
     t.strictSame(down.reasons, ['domain b: no controller answers (ldaps://1: because; ldaps://2: because)']);
+    const catalogs = {
+      ...directory([]),
+      health: () =>
+        Promise.resolve(
+          ['north', 'south'].map((forest) => ({
+            forest,
+            domain: 'globalCatalog',
+            url: `ldaps://${forest}`,
+            state: forest === 'north' ? 'up' : 'down',
+            reason: 'because',
+          })),
+        ),
+    };
+    t.strictSame(
+      (await readinessOf(setupWith(catalogs))).reasons,
+      ['global catalog of south: no server answers (ldaps://south: because)'],
+      'the catalog of one forest does not stand in for that of another',
+    );
     const unread = setupWith(directory([['a', 'up']], 'unknown'));
     t.match(await readinessOf(unread), { ready: false, reasons: [/NTAuth of a is not known: unread/] });
     const off = setupWith(directory([['a', 'up']], 'unknown'), { mapping: { ntAuthMethods: [] } });

@@ -69,6 +69,8 @@ export interface Directory {
 }
 
 export interface ControllerHealth {
+  /** Name of the forest. */
+  readonly forest: string;
   /** DNS name of the domain, or `globalCatalog`. */
   readonly domain: string;
   readonly url: string;

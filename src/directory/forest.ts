@@ -174,7 +174,9 @@ export function createForest(
     serves: (host) => reader.serves(host),
     readObject: (request) => reader.readObject(request),
     async health() {
-      return (await Promise.all(everyGroup.map((group) => group.health()))).flat();
+      const { name } = settings;
+      const healths = await Promise.all(everyGroup.map((group) => group.health()));
+      return healths.flat().map((health) => ({ forest: name, ...health }));
     },
     retry() {
       gates.reopen();

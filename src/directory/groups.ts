@@ -55,7 +55,7 @@ export async function readGroups(
   // Every account has a primary group, so none has no groups; a group may have none, and says so by what everybody may read.
   if (values.length === 0 && (kind !== 'group' || complete.found.some(isMember)))
     return unknown(
-      `${server} gave no tokenGroups: the bind account needs the right to read it, as members of Windows Authorization Access Group have`,
+      `${server} gave no tokenGroups: the bind account needs the right to read it (property set Remote Access Information; see docs/directory-account.md)`,
     );
   const sids = values.map(parseSid).filter((sid) => sid !== null);
   if (sids.length < values.length) return unknown(`${server} gave tokenGroups that are not SIDs`);

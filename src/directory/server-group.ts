@@ -15,6 +15,8 @@ export type GroupAnswer =
   /** None of the servers answered in time. */
   | { readonly kind: 'unanswered'; readonly reason: string };
 
+export type ServerHealth = Omit<ControllerHealth, 'forest'>;
+
 export interface ServerGroup {
   /** DNS name of the domain, or `globalCatalog`. */
   readonly name: string;
@@ -27,7 +29,7 @@ export interface ServerGroup {
   /** Whether a server is up, as soon as one is or none is connecting any more; at `deadline` at the latest. */
   ready(deadline: number): Promise<boolean>;
   /** Waits for servers that are being connected. */
-  health(): Promise<readonly ControllerHealth[]>;
+  health(): Promise<readonly ServerHealth[]>;
   /** Tries refused and failed servers again now. */
   retry(): void;
   close(): Promise<void>;
@@ -87,7 +89,7 @@ export function createServerGroup(name: string, list: ServerList, monotonic: () 
   };
 }
 
-function standing({ state, reason }: Controller): Pick<ControllerHealth, 'state' | 'reason'> {
+function standing({ state, reason }: Controller): Pick<ServerHealth, 'state' | 'reason'> {
   return state === 'connecting' ? { state: 'down', reason } : { state, reason };
 }
 

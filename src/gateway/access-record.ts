@@ -1,6 +1,7 @@
 /**
  * What one request leaves in the log: verdict, account, thumbprint, timings. Never a secret, never a header's value.
  */
+import type { Instant } from '../base/brand.ts';
 import { isoText } from '../base/clock.ts';
 import type { Verdict } from '../base/verdict.ts';
 import { thumbprintOf } from '../base/bytes.ts';
@@ -74,6 +75,11 @@ function revocationOf(
   if (code === 'revocationUnknown') return 'unknown';
   const { evidence } = outgoing?.authorised.mapped.trusted ?? trusted ?? { evidence: [] };
   return certaintyOf(evidence, connection.binding.name, settings);
+}
+
+/** Events do not reach the syslog server: the one place where that is said. */
+export function troubleRecord(reason: string, now: Instant): Readonly<Record<string, unknown>> {
+  return { time: isoText(now), event: 'syslog.lost', reason };
 }
 
 /** The least certain of what is known about a chain; null where nothing was looked at. */

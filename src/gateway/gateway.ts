@@ -21,7 +21,7 @@ import { startFront } from '../tls/front.ts';
 import { createSecureSender } from '../tls/secure-sender.ts';
 import type { AccessLog } from './access-log.ts';
 import { createAccessLog, openLog } from './access-log.ts';
-import { endingRecord, recordOf } from './access-record.ts';
+import { endingRecord, recordOf, troubleRecord } from './access-record.ts';
 import type { App } from './app.ts';
 import { createApp } from './app.ts';
 import { watchDirectory } from './directory-watch.ts';
@@ -75,7 +75,9 @@ export async function startGateway(
   facilities: GatewayFacilities = systemFacilities,
 ): Promise<Gateway> {
   const log = facilities.log ?? createAccessLog(await openLog(settings.log));
-  const syslog = openSyslog(settings.log.syslog, facilities);
+  const syslog = openSyslog(settings.log.syslog, facilities, (reason) =>
+    log.write(troubleRecord(reason, facilities.clock.now())),
+  );
   let front: Front | null = null;
   let inFlight = 0;
   const metrics = createMetrics({
@@ -194,8 +196,13 @@ export async function startGateway(
   }
 }
 
-function openSyslog(settings: SyslogSettings | null, { random }: GatewayFacilities): Syslog | null {
-  return settings === null ? null : createSyslog(settings, createSecureSender(settings, { random, setAlarm }));
+function openSyslog(
+  settings: SyslogSettings | null,
+  { random }: GatewayFacilities,
+  onTrouble: (reason: string) => void,
+): Syslog | null {
+  if (settings === null) return null;
+  return createSyslog(settings, createSecureSender(settings, { random, setAlarm, onTrouble }));
 }
 
 async function createSetupOr(

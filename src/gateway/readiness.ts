@@ -25,13 +25,13 @@ export async function readinessOf(setup: Setup): Promise<Readiness> {
     setup.directory.health(),
     ...forests.map((forest) => forest.ntAuth()),
   ]);
-  const domains = new Set(controllers.map(({ domain }) => domain));
-  const silent = [...domains].flatMap((domain) => {
-    const its = controllers.filter((controller) => controller.domain === domain);
-    if (its.some(({ state }) => state === 'up')) return [];
-    return [
-      `domain ${domain}: no controller answers (${its.map(({ url, reason }) => `${url}: ${reason}`).join('; ')})`,
-    ];
+  const groups = Map.groupBy(controllers, ({ forest, domain }) => JSON.stringify([forest, domain]));
+  const silent = [...groups.values()].flatMap((its) => {
+    const [first] = its;
+    if (first === undefined || its.some(({ state }) => state === 'up')) return [];
+    const what = first.domain === 'globalCatalog' ? `global catalog of ${first.forest}` : `domain ${first.domain}`;
+    const who = first.domain === 'globalCatalog' ? 'no server' : 'no controller';
+    return [`${what}: ${who} answers (${its.map(({ url, reason }) => `${url}: ${reason}`).join('; ')})`];
   });
   const unread = ntAuths.flatMap((ntAuth, index) =>
     mapping.ntAuthMethods.length > 0 && ntAuth.kind === 'unknown'

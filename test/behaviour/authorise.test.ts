@@ -3,13 +3,19 @@
  * are. The rules themselves are in `test/authorise.test.ts`.
  */
 import { once } from 'node:events';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { connect } from 'node:http2';
 import https from 'node:https';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
+import { createServer } from 'node:tls';
 import t from 'tap';
 import type { Test } from 'tap';
 import type { Instant } from '../../src/base/brand.ts';
 import type { Clock } from '../../src/base/clock.ts';
+import { createAuthority } from '../../src/lab/authority.ts';
 import { ask, testGateway, testLab, type TestGateway } from '../support/gateway.ts';
 import { sendRaw } from '../support/raw-http.ts';
 
@@ -175,6 +181,54 @@ await t.test('locations with rules', { timeout: 240_000 }, async (t) => {
 
   const whoami = '/payroll/.dsmapper/whoami';
   const json = { accept: 'application/json' };
+
+  const collectors = await createAuthority({ subject: 'CN=Collectors CA' });
+  const collectorsFolder = await mkdtemp(join(tmpdir(), 'dsmapper-syslog-'));
+  t.teardown(() => rm(collectorsFolder, { recursive: true, force: true }));
+  const collectorsCa = join(collectorsFolder, 'ca.pem');
+  await writeFile(collectorsCa, collectors.cert);
+
+  await t.test('what the KDC would have logged is in the log, is counted, and reaches the syslog server', async (t) => {
+    const certificate = await collectors.issue({
+      subject: 'CN=collector',
+      ipAddresses: ['127.0.0.1'],
+      extendedKeyUsage: ['1.3.6.1.5.5.7.3.1'],
+    });
+    const messages: string[] = [];
+    const collector = createServer({ key: certificate.key, cert: certificate.cert }, (socket) =>
+      socket.setEncoding('utf8').on('data', (text: string) => messages.push(text)),
+    );
+    collector.listen(0, '127.0.0.1');
+    await once(collector, 'listening');
+    t.teardown(() => collector.close());
+    const { port } = collector.address() as AddressInfo;
+    const to = await inLab(t, (yaml) =>
+      yaml.replace(/^log: \{/m, `log: { syslog: { server: "tls://127.0.0.1:${port}", ca: [file:${collectorsCa}] },`),
+    );
+    for (const where of ['late', 'upFront'] as const)
+      t.equal((await ask(to, where, { as: 'weak' })).headers['x-dsmapper-verdict'], '403.12');
+    await until(() => messages.length > 0);
+    t.match(messages.join(''), /^\d+ <83>1 \S+ \S+ dsmapper \d+ kdc\.39 \[dsmapper@32473 user="LAB\\\\wanda"/);
+    t.match(
+      to.events.filter(({ event }) => event === 'kdc.39'),
+      [{ level: 'error', user: 'LAB\\wanda', matched: { length: 1 } }],
+      'once, for the second request was answered from memory',
+    );
+    t.match(await to.gateway.metrics.text(), /^dsmapper_kdc_events_total\{id="39"\} 1$/m);
+    collector.close();
+  });
+
+  await t.test('a syslog server that is not there is named in the log', async (t) => {
+    const to = await inLab(t, (yaml) =>
+      yaml.replace(/^log: \{/m, `log: { syslog: { server: "tls://127.0.0.1:1", ca: [file:${collectorsCa}] },`),
+    );
+    t.equal((await ask(to, 'upFront', { as: 'weak' })).headers['x-dsmapper-verdict'], '403.12');
+    await until(() => to.events.some(({ event }) => event === 'syslog.lost'));
+    t.match(
+      to.events.find(({ event }) => event === 'syslog.lost'),
+      { time: String, reason: /ECONNREFUSED/ },
+    );
+  });
 
   await t.test('whoami tells the client what the backend would be told, and goes no further', async (t) => {
     const to = await inLab(t, atPayroll('whoami: true'));
