@@ -176,7 +176,10 @@ await t.test('the command is for the kind of account and its own domain', async 
 /** No package of Debian has it, so that it is nobody's to be installed; the rules of the literal are tested above. */
 const pwshMissing = commandSkip('pwsh', ['-v']);
 await t.test('PowerShell itself reads the literals, where it is', async (t) => {
-  if (pwshMissing !== false) return void t.comment(pwshMissing);
+  if (pwshMissing !== false) {
+    t.comment(pwshMissing);
+    return;
+  }
   for (const text of hostile) {
     const script = `[Console]::OutputEncoding=[Text.Encoding]::UTF8;[Console]::Write([Convert]::ToBase64String([Text.Encoding]::UTF8.GetBytes(${powerShellLiteral(text)})))`;
     const told = execFileSync('pwsh', ['-NoProfile', '-Command', script], { encoding: 'utf8' });
