@@ -12,13 +12,17 @@ import tls from 'node:tls';
 import t from 'tap';
 import { startRecheck } from '../src/gateway/recheck.ts';
 import type { Test } from 'tap';
-import type { Instant } from '../src/base/brand.ts';
+import type { Instant, Sid } from '../src/base/brand.ts';
 import type { Clock } from '../src/base/clock.ts';
+import type { Account } from '../src/base/identity.ts';
 import { verdictCodes } from '../src/base/verdict.ts';
+import type { Again, DirectoryChange } from '../src/directory/directory.ts';
 import { createAccessLog, openLog } from '../src/gateway/access-log.ts';
 import { hostOf, requestTarget } from '../src/gateway/authority.ts';
 import { canonicalPath, foldSegment } from '../src/gateway/canonical-path.ts';
+import { watchDirectory } from '../src/gateway/directory-watch.ts';
 import { startGateway, systemFacilities } from '../src/gateway/gateway.ts';
+import { createLiveAccounts } from '../src/gateway/live-accounts.ts';
 import { heldBytes } from '../src/gateway/read-ahead.ts';
 import { readinessOf } from '../src/gateway/readiness.ts';
 import type { LocationSettings, SiteSettings } from '../src/gateway/settings.ts';
@@ -28,6 +32,9 @@ import { accessRule } from '../src/iis/access-flags.ts';
 import { errorPage, prefersJson } from '../src/iis/error-page.ts';
 import { escapeHtml } from '../src/iis/html-page.ts';
 import { answerOf, isGood, statusText } from '../src/iis/verdict-table.ts';
+import type { Mapper } from '../src/mapping/mapper-contract.ts';
+import type { Front } from '../src/tls/front.ts';
+import { createFakeDirectory, fakeAccount } from './support/fake-directory.ts';
 import { ask, testGateway, testLab } from './support/gateway.ts';
 import type { TestGateway } from './support/gateway.ts';
 import { rawGet, sendRaw } from './support/raw-http.ts';
@@ -1115,4 +1122,63 @@ void t.test('recheck: whoever asks while a round is under way gets one that begi
   t.equal(rounds, 2);
   await recheck.run();
   t.equal(rounds, 3);
+});
+
+void t.test('accounts of live connections', async (t) => {
+  const names = Array.from({ length: 40 }, (_, index) => `LAB\\user${index}`);
+  const all = names.map((name, index) => fakeAccount({ name, rid: 2000 + index, readAt: index }));
+  let walks = 0;
+  const front = {
+    connections: () => {
+      walks += 1;
+      return all.map((account) => ({
+        closed: false,
+        memory: { earned: new Map([['/', { outgoing: { authorised: { mapped: { identity: { account } } } } }]]) },
+      }));
+    },
+  } as unknown as Front;
+  const directory = createFakeDirectory({ accounts: all });
+  const noted: number[] = [];
+  const mapper = {
+    noteAgain: async (again: ReadonlyMap<Account, Again>) => noted.push(again.size),
+    noteChanges: async () => 0,
+  } as unknown as Mapper;
+  const setup = { directory, mapper, settings: { mapping: { deadline: 1000 } } } as unknown as Setup;
+  const accounts = createLiveAccounts(front, () => setup);
+
+  await t.test('those that were read longest ago are read first, also where all are', async (t) => {
+    await accounts.readAgain(Infinity);
+    t.same(directory.rereads[0], all);
+    const late = fakeAccount({ name: 'LAB\\late', rid: 3000, readAt: -1 });
+    all.push(late);
+    await accounts.readAgain(Infinity);
+    t.equal(directory.rereads[1]?.[0], late, 'what a deadline leaves out is not the same every time');
+    await accounts.readAgain(1);
+    t.same(directory.rereads[2], [late]);
+  });
+
+  await t.test('a poll with thousands of changes goes over the connections once', async (t) => {
+    let rounds = 0;
+    watchDirectory(setup, accounts, { run: async () => (rounds += 1) }, () => {});
+    const change = (guid: string): DirectoryChange => ({
+      kind: 'account',
+      guid,
+      sid: 'S-1-5-21-1' as Sid,
+      identifiers: [],
+    });
+    const strangers = Array.from({ length: 5000 }, (_, index) => change(`stranger ${index}`));
+    walks = 0;
+    directory.tell(...strangers);
+    await new Promise(setImmediate);
+    t.equal(walks, 1);
+    t.equal(rounds, 0, 'none of them is connected');
+    directory.tell(...strangers, change(all[7]?.guid ?? ''));
+    await new Promise(setImmediate);
+    t.equal(walks, 2);
+    t.equal(rounds, 1);
+    directory.tell({ kind: 'unseen' });
+    await new Promise(setImmediate);
+    t.equal(walks, 3, 'who is not told of accounts looks for none');
+    t.equal(directory.rereads.at(-1)?.length, all.length);
+  });
 });

@@ -25,12 +25,11 @@ export function watchDirectory(
     for (const change of changes)
       if (change.kind === 'unsure') report({ event: 'directory.unsure', detail: change.reason });
     const dropped = await mapper?.noteChanges(changes);
-    if (dropped !== 0 || changes.some(concernsAll) || changes.some(concernsOne)) void recheck.run();
+    if (dropped !== 0 || changes.some(concernsAll) || accounts.hasAny(accountsIn(changes))) void recheck.run();
     else if (changes.some(({ kind }) => kind === 'unseen')) lookAround();
   }
 
   const concernsAll = ({ kind }: DirectoryChange): boolean => kind === 'forest' || kind === 'unsure';
-  const concernsOne = (change: DirectoryChange): boolean => change.kind === 'account' && accounts.has(change.guid);
 
   /** Once at a time; what comes meanwhile leads to one more reading, and not to many. */
   function lookAround(): void {
@@ -47,4 +46,8 @@ export function watchDirectory(
   }
 
   for (const forest of directory.forests) forest.onChanges((changes) => void apply(changes));
+}
+
+function accountsIn(changes: readonly DirectoryChange[]): ReadonlySet<string> {
+  return new Set(changes.flatMap((change) => (change.kind === 'account' ? change.guid : [])));
 }

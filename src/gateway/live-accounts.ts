@@ -10,7 +10,8 @@ import { earnedBy } from './memory.ts';
 import type { Setup } from './setup.ts';
 
 export interface LiveAccounts {
-  has(guid: string): boolean;
+  /** Whether one of these is among them, by objectGUID; goes over all connections once, however many are asked about. */
+  hasAny(guids: ReadonlySet<string>): boolean;
   /**
    * Never rejects. Silent forests take nothing away.
    * @param limit of accounts; those that were read longest ago go first
@@ -21,12 +22,17 @@ export interface LiveAccounts {
 
 export function createLiveAccounts(front: Pick<Front, 'connections'>, setup: () => Setup): LiveAccounts {
   return {
-    has: (guid) => accountsOf(front).has(guid),
+    hasAny(guids) {
+      if (guids.size === 0) return false;
+      const live = accountsOf(front);
+      return [...guids].some((guid) => live.has(guid));
+    },
     async readAgain(limit) {
       const { directory, mapper, settings } = setup();
       if (directory === null || mapper === null) return 0;
       const all = [...accountsOf(front).values()];
-      const chosen = all.length <= limit ? all : all.toSorted((a, b) => a.readAt - b.readAt).slice(0, limit);
+      // Also where all are wanted: what the deadline leaves out must not be the same in every round.
+      const chosen = all.toSorted((a, b) => a.readAt - b.readAt).slice(0, limit);
       const answers = await Promise.all(
         directory.forests.map(async (forest) => {
           const own = chosen.filter((account) => forest.holds(account));
