@@ -14,7 +14,7 @@ const path: Scalar<string> = text('a path', (raw) => ({ value: raw }));
 /** RFC 5425 section 4.1. */
 const syslogPort = 6514;
 
-interface SyslogServer {
+export interface SyslogServer {
   readonly host: string;
   readonly port: number;
 }
