@@ -34,7 +34,7 @@ import { escapeHtml } from '../src/iis/html-page.ts';
 import { answerOf, isGood, statusText } from '../src/iis/verdict-table.ts';
 import type { Mapper } from '../src/mapping/mapper-contract.ts';
 import type { Front } from '../src/tls/front.ts';
-import { createFakeDirectory, fakeAccount } from './support/fake-directory.ts';
+import { createFakeDirectory, fakeAccount, joinForests } from './support/fake-directory.ts';
 import { ask, testGateway, testLab } from './support/gateway.ts';
 import type { TestGateway } from './support/gateway.ts';
 import { rawGet, sendRaw } from './support/raw-http.ts';
@@ -1181,4 +1181,18 @@ void t.test('accounts of live connections', async (t) => {
     t.equal(walks, 3, 'who is not told of accounts looks for none');
     t.equal(directory.rereads.at(-1)?.length, all.length);
   });
+});
+
+void t.test('forests whose accounts have the same names are not ready', async (t) => {
+  const domain = (dnsName: string, netbiosName: string) => ({ dnsName, netbiosName, upnSuffixes: [] });
+  const forests = ['CORP', 'corp', 'OTHER'].map((name, index) =>
+    createFakeDirectory({ domains: [domain(`corp.${index}.test`, name)] }),
+  );
+  const settings = { labOnly: false, mapping: { ntAuthMethods: [] } };
+  const readinessWith = (...some: typeof forests) =>
+    readinessOf({ settings, directory: joinForests(some), principals: { unpinned: () => [] } } as unknown as Setup);
+  const [first, second, third] = forests;
+  if (first === undefined || second === undefined || third === undefined) throw new Error('three forests');
+  t.match(await readinessWith(first, second), { ready: false, reasons: [/both have a domain corp/] });
+  t.match(await readinessWith(first, third), { ready: true, reasons: [] });
 });

@@ -588,6 +588,33 @@ await t.test('searches of all forests are reported, and of all that were silent 
   t.match(detail(await mapper.map(scene.subject, start, options)), /ECONNREFUSED; .*ECONNREFUSED/);
 });
 
+await t.test('forests that share a NetBIOS name map nobody', async (t) => {
+  const scene = setScene({ accounts: [alice] });
+  const twin = { ...west, netbiosName: 'lab' };
+  const other = createFakeDirectory({ domains: [twin], issuers: [] });
+  const { settings, clock } = { settings: strictSettings, clock: scene.clock };
+  const mapper = createMapper({ directory: joinForests([scene.directory, other]), settings, clock });
+  const answer = await mapper.map(scene.subject, start, options);
+  t.equal(outcome(answer), 'unknown directoryUnavailable');
+  t.match(detail(answer), /^the forests lab\.example\.test .* and .* both have a domain lab: /);
+  other.domainsMood = 'silent';
+  t.equal(outcome(await mapper.map(scene.subject, start, options)), 'LAB\\alice by X509IssuerSerialNumber');
+});
+
+await t.test('what is said of NTAuth is said of stores that lack the issuer', async (t) => {
+  const scene = setScene({});
+  const bob = fakeAccount({ name: 'WEST\\bob', sid: 'S-1-5-21-5-5-5-1', altSecurityIdentities: [bySerial] });
+  const other = createFakeDirectory({ domains: [west], issuers: [], accounts: [bob] });
+  const mapper = createMapper({
+    directory: joinForests([scene.directory, other]),
+    settings: { ...strictSettings, ntAuthMethods: ['X509IssuerSerialNumber'] },
+    clock: scene.clock,
+  });
+  const answer = await mapper.map(scene.subject, start, options);
+  t.equal(outcome(answer), 'refused issuerNotInNtAuth');
+  t.match(detail(answer), /thumbprint \w+; NTAuthCertificates of west\.\S+ \(dc\.test\) is empty$/);
+});
+
 await t.test('who is passed over by firstMatch is told', async (t) => {
   const steps = recordSteps(() => 0);
   const scene = setScene({

@@ -7,10 +7,11 @@ import { Failure } from '../base/failure.ts';
 import { describeRules, rulesText } from '../config/describe.ts';
 import { rulesOf } from '../gateway/authorize-rules.ts';
 import { createMetrics, silentGauges } from '../gateway/metrics.ts';
-import type { Forest } from '../directory/directory.ts';
+import type { Directory, Forest } from '../directory/directory.ts';
 import type { Settings } from '../gateway/settings.ts';
 import type { Setup } from '../gateway/setup.ts';
 import { createSetup } from '../gateway/setup.ts';
+import { sharedDomainName } from '../mapping/forest-names.ts';
 import { loadFile } from './configuration.ts';
 import { proposalText, proposedHosts, type ProposedHost } from './host-proposal.ts';
 import type { ExitCode } from './program.ts';
@@ -93,7 +94,18 @@ async function contactDirectory({ directory, settings }: Setup): Promise<readonl
       detail: state === 'up' ? 'up' : reason,
     })),
     ...forests.flat(),
+    ...(await contactNames(directory)),
   ];
+}
+
+async function contactNames({ forests }: Directory): Promise<readonly Contact[]> {
+  const names = await Promise.all(
+    forests.map(async (forest) => ({ name: forest.name, answer: await forest.domains() })),
+  );
+  const shared = sharedDomainName(
+    names.flatMap(({ name, answer }) => (answer.kind === 'read' ? [{ name, domains: answer.domains }] : [])),
+  );
+  return shared === null ? [] : [{ what: 'names of accounts', answers: true, finding: true, detail: shared }];
 }
 
 async function contactForest(forest: Forest, settings: Settings): Promise<readonly Contact[]> {

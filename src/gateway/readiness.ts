@@ -1,6 +1,7 @@
 /**
  * Whether this gateway should get traffic, with reasons when not: `/readyz`.
  */
+import { sharedDomainName } from '../mapping/forest-names.ts';
 import type { Setup } from './setup.ts';
 
 export interface Readiness {
@@ -15,15 +16,19 @@ export function drainingOf({ settings: { labOnly } }: Setup): Readiness {
   return { ready: false, reasons: ['the gateway is ending: it only finishes what it has begun'], labOnly };
 }
 
-/** Not ready: a domain none of whose controllers answers, NTAuth unread where mapping needs it, or a user or group whose SID is not known. */
+/**
+ * Not ready: a domain none of whose controllers answers, NTAuth unread where mapping needs it, forests whose accounts have the same names, or a
+ * user or group whose SID is not known.
+ */
 export async function readinessOf(setup: Setup): Promise<Readiness> {
   const { labOnly, mapping } = setup.settings;
   const weak = labOnly ? ['labOnly: this configuration may weaken decisions; it is not for production'] : [];
   if (setup.directory === null) return { ready: true, reasons: weak, labOnly };
   const { forests } = setup.directory;
-  const [controllers, ...ntAuths] = await Promise.all([
+  const [controllers, ntAuths, names] = await Promise.all([
     setup.directory.health(),
-    ...forests.map((forest) => forest.ntAuth()),
+    Promise.all(forests.map((forest) => forest.ntAuth())),
+    Promise.all(forests.map((forest) => forest.domains())),
   ]);
   const groups = Map.groupBy(controllers, ({ forest, domain }) => JSON.stringify([forest, domain]));
   const silent = [...groups.values()].flatMap((its) => {
@@ -38,7 +43,12 @@ export async function readinessOf(setup: Setup): Promise<Readiness> {
       ? [`NTAuth of ${forests[index]?.name} is not known: ${ntAuth.reason}`]
       : [],
   );
+  const shared = sharedDomainName(
+    names.flatMap((one, index) =>
+      one.kind === 'read' ? [{ name: forests[index]?.name ?? '', domains: one.domains }] : [],
+    ),
+  );
   const unpinned = setup.principals.unpinned().map(({ sentence }) => sentence);
-  const faults = [...silent, ...unread, ...unpinned];
+  const faults = [...silent, ...unread, ...(shared === null ? [] : [shared]), ...unpinned];
   return { ready: faults.length === 0, reasons: [...faults, ...weak], labOnly };
 }

@@ -5,6 +5,7 @@
  */
 import type { Digest } from '../base/brand.ts';
 import type { DomainNames, Forest } from '../directory/directory.ts';
+import { sharedDomainName, type NamedForest } from './forest-names.ts';
 import type { MappingMethod } from './mapper-contract.ts';
 
 export interface AskedForest {
@@ -12,7 +13,7 @@ export interface AskedForest {
   readonly domains: readonly DomainNames[];
   /** Whether this method may map into this forest, for all that NTAuth says. */
   allows(method: MappingMethod): boolean;
-  /** What its NTAuthCertificates has instead of the issuer, and where it was read; for people. */
+  /** What its NTAuthCertificates has instead of the issuer, and where it was read; for people. Empty where it has the issuer, or was not asked for. */
   readonly store: string;
 }
 
@@ -36,6 +37,12 @@ export async function chooseForests(forests: readonly Forest[], facts: ChoiceFac
       return { forest, ntAuth, domains };
     }),
   );
+  const shared = sharedDomainName(
+    known.flatMap(({ forest, domains }): readonly NamedForest[] =>
+      domains.kind === 'read' ? [{ name: forest.name, domains: domains.domains }] : [],
+    ),
+  );
+  if (shared !== null) return { kind: 'unknown', reason: shared };
   const called = ({ name }: Forest) => (forests.length > 1 ? ` of ${name}` : '');
   const readable: (AskedForest | string)[] = [];
   const counting: boolean[] = [];
@@ -51,7 +58,7 @@ export async function chooseForests(forests: readonly Forest[], facts: ChoiceFac
             forest,
             domains: domains.domains,
             allows: (method) => vouched || !facts.ntAuthMethods.includes(method),
-            store: ntAuth === null ? '' : storeText(called(forest), ntAuth),
+            store: ntAuth === null || vouched ? '' : storeText(called(forest), ntAuth),
           },
     );
   }

@@ -1,6 +1,7 @@
 /**
- * Which accounts hold what was looked for, by our own comparison, joined over all forests by their SID; and why others
- * that a server returned are not believed. Who of them it is, is decided in `selection.ts`.
+ * Which accounts hold what was looked for, by our own comparison; and why others that a server returned are not believed. Accounts of two
+ * forests are two, also where they have one SID: one forest is the copy of the other then, or lies, and what NTAuth of the one allows
+ * must not let the account of the other pass. Who of them it is, is decided in `selection.ts`.
  */
 import type { Account } from '../base/identity.ts';
 import type { Claim } from './candidates.ts';
@@ -18,7 +19,7 @@ export interface Holding extends Claim {
   /** By whose rules the account was found through it: no more than by whose it was looked up. */
   readonly kdc: boolean;
   readonly rcmp: boolean;
-  /** Whether NTAuth lets it map, in some forest where it was found. */
+  /** Whether NTAuth of the forest lets it map. */
   readonly allowed: boolean;
 }
 
@@ -34,30 +35,33 @@ export interface Compared {
   readonly doubts: readonly string[];
 }
 
-type Held = Map<Candidate, { kdc: boolean; rcmp: boolean; allowed: boolean }>;
+type Held = Map<Candidate, { kdc: boolean; rcmp: boolean }>;
 
 /** @param claims all that were planned, in order */
 export function compareAnswers(answers: readonly ForestAnswer[], claims: readonly Claim[]): Compared {
-  const bySid = new Map<string, { readonly account: Account; readonly held: Held }>();
+  const found: Match[] = [];
   const doubts: string[] = [];
-  for (const { asked, plan, accounts } of answers)
+  for (const { asked, plan, accounts } of answers) {
+    const bySid = new Map<string, { readonly account: Account; readonly held: Held }>();
     for (const account of accounts) {
       const { believed, doubted } = compare(account, plan.lookups);
       doubts.push(...doubted);
       const known = bySid.get(account.sid) ?? { account, held: new Map() };
       for (const { candidate, by } of believed) {
-        const before = known.held.get(candidate) ?? { kdc: false, rcmp: false, allowed: false };
-        known.held.set(candidate, { ...before, [by]: true, allowed: before.allowed || asked.allows(candidate.method) });
+        const before = known.held.get(candidate) ?? { kdc: false, rcmp: false };
+        known.held.set(candidate, { ...before, [by]: true });
       }
       if (believed.length > 0) bySid.set(account.sid, known);
     }
-  const found = [...bySid.values()].map(({ account, held }) => ({
-    account: withoutLists(account),
-    holdings: claims.flatMap((claim) => {
-      const how = held.get(claim.candidate);
-      return how === undefined ? [] : [{ ...claim, ...how }];
-    }),
-  }));
+    for (const { account, held } of bySid.values())
+      found.push({
+        account: withoutLists(account),
+        holdings: claims.flatMap((claim) => {
+          const how = held.get(claim.candidate);
+          return how === undefined ? [] : [{ ...claim, ...how, allowed: asked.allows(claim.candidate.method) }];
+        }),
+      });
+  }
   return { found, doubts };
 }
 

@@ -155,7 +155,7 @@ function several(found: readonly Match[]): Verdict {
 }
 
 function notInNtAuth({ issuer }: MappingSubject, forests: readonly AskedForest[], account: Account): Verdict {
-  const stores = forests.map(({ store }) => store).join('; ');
+  const stores = forests.flatMap(({ store }) => (store === '' ? [] : store)).join('; ');
   return verdict(
     'issuerNotInNtAuth',
     shorten(`the issuer of the certificate has the thumbprint ${issuer.thumbprint}; ${stores}`),
