@@ -387,6 +387,7 @@ function forestOf(name: string, answers: Record<string, PrincipalAnswer>): FakeF
       forest.up
         ? { kind: 'read', domains: [{ dnsName: `${name}.test`, netbiosName: name.toUpperCase(), upnSuffixes: [] }] }
         : { kind: 'unknown', reason: 'never read' },
+    holds: ({ domain }) => domain === name.toUpperCase(),
     async principal(wanted) {
       forest.asked.push(wanted);
       if (!forest.up) return { kind: 'unknown', reason: 'silent' };
@@ -417,6 +418,35 @@ function pinning(
 
 const soon = 20 as Millis;
 
+const olga = fakeAccount({ name: 'OTHER\\olga', sid: 'S-1-5-21-7-7-7-1' });
+
+await t.test('a SID counts among the accounts of its own forest alone', async (t) => {
+  const everywhere = 'S-1-5-32-544' as Sid;
+  const admins = principal(everywhere, 'BUILTIN\\Administrators');
+  const lab = forestOf('lab', { Payroll: principal(payroll, 'LAB\\Payroll'), [everywhere]: admins });
+  const other = forestOf('other', { [everywhere]: admins });
+  const location = locationWith({ groups: [named('lab', 'Payroll')] });
+  const users = locationWith({ users: [{ kind: 'sid', sid: alice.sid }] });
+  const builtin = locationWith({ groups: [{ kind: 'sid', sid: everywhere }] });
+  lab.answers[alice.sid] = principal(alice.sid, 'LAB\\alice', 'user');
+  const { principals } = pinning([location, users, builtin], [lab, other]);
+  await principals.start(soon);
+  const told = (account: Account, { authorize }: LocationSettings, ...sids: readonly Sid[]) =>
+    said([read(...sids)], { account, members: principals.of(authorize, account) });
+  t.equal(await told(alice, location, payroll), 'passes');
+  t.match(
+    await told(olga, location, payroll),
+    'notAuthorised: all whom the location names are of other forests than OTHER\\olga',
+    'whatever her token says',
+  );
+  t.match(await told(fakeAccount({ name: 'ELSE\\eve' }), location, payroll), /^notAuthorised/);
+  t.equal(await told(alice, users), 'passes');
+  t.match(await told(fakeAccount({ name: 'OTHER\\alice', sid: alice.sid }), users), /^notAuthorised/);
+  for (const account of [alice, olga]) t.equal(await told(account, builtin, everywhere), 'passes');
+  other.answers[alice.sid] = principal(alice.sid, 'OTHER\\alice', 'user');
+  await t.rejects(pinning([users], [lab, other]).principals.start(soon), /is ambiguous: lab and other both have it/);
+});
+
 await t.test('names become SIDs in the forest that has their domain', async (t) => {
   const lab = forestOf('lab', {
     Payroll: principal(payroll, 'LAB\\Payroll'),
@@ -432,21 +462,17 @@ await t.test('names become SIDs in the forest that has their domain', async (t) 
   const groups: (readonly Sid[])[] = [];
   const { principals } = pinning([one, two, free], [lab, other], { onGroups: (all) => groups.push(all) });
   await principals.start(soon);
-  t.same(
-    principals.of(one.authorize)?.groups,
-    new Map([
-      [payroll, 'LAB\\Payroll'],
-      [sales, 'OTHER\\Payroll'],
-    ]),
-  );
-  t.same(principals.of(one.authorize)?.users, new Map([[alice.sid, 'LAB\\alice']]));
-  t.same(principals.of(two.authorize)?.groups, new Map([[payroll, 'LAB\\Payroll']]));
-  t.equal(principals.of(one.authorize)?.pending.size, 0);
-  t.equal(principals.of(free.authorize), null);
+  t.same(principals.of(one.authorize, alice)?.groups, new Map([[payroll, 'LAB\\Payroll']]));
+  t.same(principals.of(one.authorize, olga)?.groups, new Map([[sales, 'OTHER\\Payroll']]), 'each in its own forest');
+  t.same(principals.of(one.authorize, alice)?.users, new Map([[alice.sid, 'LAB\\alice']]));
+  t.same(principals.of(one.authorize, olga)?.users, new Map());
+  t.same(principals.of(two.authorize, alice)?.groups, new Map([[payroll, 'LAB\\Payroll']]));
+  t.equal(principals.of(one.authorize, alice)?.pending.size, 0);
+  t.equal(principals.of(free.authorize, alice), null);
   t.same(principals.unpinned(), []);
   t.equal(lab.asked.length, 2, 'each name once');
   t.same(groups.at(-1)?.toSorted(), [payroll, sales], 'and the mapper is told');
-  t.throws(() => principals.of({ ...everybody }), /another setup/);
+  t.throws(() => principals.of({ ...everybody }, alice), /another setup/);
 });
 
 await t.test('a pinned name keeps its SID, whatever takes the name later', async (t) => {
@@ -458,7 +484,7 @@ await t.test('a pinned name keeps its SID, whatever takes the name later', async
   lab.answers = { Payroll: principal(sales, 'LAB\\Payroll'), Late: principal('S-1-5-21-9' as Sid, 'LAB\\Late') };
   alarms[0]?.work();
   await new Promise(setImmediate);
-  t.same([...(principals.of(location.authorize)?.groups.keys() ?? [])], [payroll, 'S-1-5-21-9']);
+  t.same([...(principals.of(location.authorize, alice)?.groups.keys() ?? [])], [payroll, 'S-1-5-21-9']);
   principals.close();
 });
 
@@ -511,7 +537,7 @@ await t.test('a silent directory stops nothing: names are looked for until it an
     { sentence: 'site Lab, location /payroll: group lab\\Payroll cannot be looked up: lab: never read', wrong: false },
   ]);
   t.match(
-    await said([read(payroll)], { members: principals.of(location.authorize) }),
+    await said([read(payroll)], { members: principals.of(location.authorize, alice) }),
     /^groupsUnknown: .*cannot be looked up/,
   );
   const delays: number[] = [];
@@ -527,7 +553,7 @@ await t.test('a silent directory stops nothing: names are looked for until it an
   alarms.splice(0)[0]?.work();
   await new Promise(setImmediate);
   t.same(principals.unpinned(), []);
-  t.equal(await said([read(payroll)], { members: principals.of(location.authorize) }), 'passes');
+  t.equal(await said([read(payroll)], { members: principals.of(location.authorize, alice) }), 'passes');
   t.same(alarms, [], 'and not any more');
 
   lab.up = false;
@@ -582,5 +608,5 @@ await t.test('what a rule requires beside itself holds as well, each with its ow
   const lab = forestOf('lab', { Payroll: principal(payroll, 'LAB\\Payroll') });
   const { principals } = pinning([locationWith({ alsoRequires: inGroup })], [lab]);
   await principals.start(soon);
-  t.same(principals.of(inGroup)?.groups, new Map([[payroll, 'LAB\\Payroll']]), 'its names are pinned too');
+  t.same(principals.of(inGroup, alice)?.groups, new Map([[payroll, 'LAB\\Payroll']]), 'its names are pinned too');
 });

@@ -970,7 +970,13 @@ await t.test('the running gateway', { timeout: 240_000 }, async (t) => {
             reason: 'because',
           })),
         ),
-      forests: [{ name: 'a', ntAuth: () => Promise.resolve({ kind: ntAuth, reason: 'unread', issuers: new Set() }) }],
+      forests: [
+        {
+          name: 'a',
+          ntAuth: () => Promise.resolve({ kind: ntAuth, reason: 'unread', issuers: new Set() }),
+          domains: async () => ({ kind: 'unknown' }),
+        },
+      ],
     });
     t.strictSame(await readinessOf(setupWith(null)), { ready: true, reasons: [], labOnly: false });
     t.strictSame(await readinessOf(setupWith(null, { labOnly: true })), {

@@ -44,7 +44,7 @@ export async function authorise(
   let until = never;
   for (const rule of rulesOf(location.authorize)) {
     const unmet = unmetDemand(identity, path, rule, location.path);
-    const members = setup.principals.of(rule);
+    const members = setup.principals.of(rule, account);
     const { refusal, readAt } =
       unmet === null
         ? await membershipOf({ account, location, members, mapper: setup.mapper, now, steps, freshFor })

@@ -24,7 +24,7 @@ export interface Membership {
 export interface MembershipQuestion {
   readonly account: Account;
   readonly location: LocationSettings;
-  /** Whom the rule names; null: nobody, then everybody passes. */
+  /** Whom the rule names in the forest of the account; null: nobody anywhere, then everybody passes. */
   readonly members: PinnedRule | null;
   readonly mapper: Pick<Mapper, 'groupsOf'> | null;
   readonly now: Instant;
@@ -48,7 +48,9 @@ export function membershipOf(question: MembershipQuestion): Membership | Promise
 
 const passes: Membership = { refusal: null, readAt: null };
 
-function withoutGroups(elsewhere: string, { pending }: PinnedRule, account: Account): Verdict {
+function withoutGroups(elsewhere: string, { users, pending }: PinnedRule, account: Account): Verdict {
+  if (users.size + pending.size === 0)
+    return verdict('notAuthorised', `all whom the location names are of other forests than ${account.name}`, account);
   return pending.size === 0
     ? verdict('notAuthorised', elsewhere, account)
     : verdict('groupsUnknown', `${elsewhere}; ${listOf([...pending.values()], '; ')}`, account);
