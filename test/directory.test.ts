@@ -1024,7 +1024,7 @@ await t.test('locating', async (t) => {
   await t.test('one value that a server does not take spoils nobody else', async (t) => {
     const server = await startDc(t, people);
     const forest = await readyDirectory(t, settingsFor([server.url]));
-    for (const code of [21, 10, 11]) {
+    for (const code of [21, 10, 11, 1, 80]) {
       server.faults.judge = (request) => (asksFor(request, 'poison') ? code : null);
       const asked = ['X509:<SKI>aa', 'poison', 'X509:<SKI>bb', 'none'].map((value) =>
         forest.locate([alt(value)], patience),
@@ -1035,6 +1035,16 @@ await t.test('locating', async (t) => {
       t.match(bob, { accounts: [{ samAccountName: 'bob' }] });
       t.match(none, { kind: 'answered', accounts: { length: 0 } });
     }
+  });
+
+  await t.test('a server that has too much to do is not asked for each value as well', async (t) => {
+    const server = await startDc(t, people);
+    const forest = await readyDirectory(t, settingsFor([server.url]));
+    const before = server.searches;
+    server.faults.judge = (request) => (asksFor(request, 'X509:<SKI>aa') ? 51 : null);
+    const asked = ['X509:<SKI>aa', 'X509:<SKI>bb'].map((value) => forest.locate([alt(value)], patience));
+    for (const located of await Promise.all(asked)) t.match(reasonIn(located), /busy/);
+    t.equal(server.searches - before, 1);
   });
 
   await t.test('an entry that resembles nobody, or whose values are not all there, goes to everybody', async (t) => {

@@ -52,6 +52,8 @@ export type Answer =
 export interface Connection {
   /** Searches without an answer so far. */
   readonly outstanding: number;
+  /** It carries no more searches; whoever has it may not have been told yet. */
+  readonly over: boolean;
   /**
    * Settles within `timeout`, always; after a time-out the connection is gone.
    * @param scoped the server knows the control by which it makes no references
@@ -80,6 +82,9 @@ export function createConnection(client: Client, framed: FramedSocket, ended: (r
   else framed.once('close', end);
 
   return {
+    get over() {
+      return framed.destroyed;
+    },
     get outstanding() {
       return calls.size;
     },

@@ -8,13 +8,18 @@ import type { Answer, Connection, DirectorySearch } from './connection.ts';
 import { ConnectionPool, type PoolSettings, type PoolState } from './connection-pool.ts';
 import type { SearchRecord } from './directory.ts';
 import { settlesWithin } from './patience.ts';
-import { isAboutSearch } from './result-code.ts';
+import { isAboutSearch, isOverload } from './result-code.ts';
 import { searchRecord } from './search-record.ts';
 
 export type ControllerAnswer =
   | Exclude<Answer, { kind: 'lost' }>
   /** This server did not answer; another may. */
-  | { readonly kind: 'unanswered'; readonly reason: string };
+  | {
+      readonly kind: 'unanswered';
+      readonly reason: string;
+      /** It failed over this very search: what it takes in parts is then not lost with the rest. */
+      readonly overSearch: boolean;
+    };
 
 export interface ControllerSettings extends Omit<PoolSettings, 'changed'> {
   /** Bound on one search on one connection; after it the connection is given up. */
@@ -162,12 +167,13 @@ export class Controller {
     if (answer.kind !== 'lost') {
       this.#pool.prove();
       const elsewhere = answer.kind === 'code' && !isAboutSearch(answer.code);
-      waiting.settle(elsewhere ? unanswered(`${this.url}: ${answer.reason}`) : answer);
+      const overSearch = answer.kind === 'code' && !isOverload(answer.code);
+      waiting.settle(elsewhere ? unanswered(`${this.url}: ${answer.reason}`, overSearch) : answer);
     } else if (answer.silent) {
       if (this.#pool.heard === heard) this.#pool.trip(answer.reason);
       waiting.settle(unanswered(`${this.url}: ${answer.reason}`));
     } else if (waiting.settled || (waiting.lostAt !== null && waiting.lostAt !== this.#pool.heard))
-      waiting.settle(unanswered(`${this.url}: ${answer.reason}`));
+      waiting.settle(unanswered(`${this.url}: ${answer.reason}`, true));
     else {
       // Connections that die with the first, before the server has said another word, are one death.
       waiting.lostAt = this.#pool.heard;
@@ -182,11 +188,11 @@ export class Controller {
   #free(): Connection | null {
     let best: Connection | null = null;
     for (const connection of this.#pool.connections)
-      if (connection.outstanding < (best?.outstanding ?? pipelined)) best = connection;
+      if (!connection.over && connection.outstanding < (best?.outstanding ?? pipelined)) best = connection;
     return best;
   }
 }
 
-function unanswered(reason: string): ControllerAnswer {
-  return { kind: 'unanswered', reason };
+function unanswered(reason: string, overSearch = false): ControllerAnswer {
+  return { kind: 'unanswered', reason, overSearch };
 }

@@ -168,7 +168,7 @@ export function createForest(
     onChanges: (listener) => void listeners.push(listener),
     async ask(place, request, patience) {
       const group = everyGroup.find(({ name }) => name === place);
-      if (group === undefined) return { kind: 'unanswered', reason: `${place} is not configured` };
+      if (group === undefined) return { kind: 'unanswered', reason: `${place} is not configured`, overSearch: false };
       return await group.search(request, monotonic() + patience, []);
     },
     serves: (host) => reader.serves(host),

@@ -65,7 +65,7 @@ export async function openLine(
     group: {
       async search(request) {
         const answer = await search(request);
-        if (answer.kind === 'lost') return { kind: 'unanswered', reason: answer.reason };
+        if (answer.kind === 'lost') return { kind: 'unanswered', reason: answer.reason, overSearch: false };
         return { ...answer, server: server.url };
       },
     },

@@ -29,6 +29,11 @@ export function isAboutSearch(code: number): boolean {
   return aboutSearch.has(code);
 }
 
+/** The server has too much to do, whatever it is asked (RFC 4511 appendix A.2). */
+export function isOverload(code: number): boolean {
+  return code === 51 || code === 52;
+}
+
 /** One line of printable text, 200 characters at most: diagnostics come from outside and go to logs and terminals. */
 export function plainText(text: string): string {
   const line = text.replaceAll(/[\s\p{Cc}\p{Cf}\p{Co}\p{Cs}]+/gu, ' ').trim();

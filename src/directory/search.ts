@@ -48,7 +48,7 @@ export type Together =
 
 /**
  * Asks for all values in one search. Where the server answers with a result code (too many entries, a referral, a value that it
- * does not take), each value is asked for by itself, so that one of them does not spoil the others.
+ * does not take), or fails over the search, each value is asked for by itself, so that one of them does not spoil the others.
  * @param values 1 to 32
  * @param deadline monotonic milliseconds
  */
@@ -60,15 +60,17 @@ export async function findTogether(
 ): Promise<Together> {
   const answer = await place.group.search(accountSearch(place, values, 0), deadline, records);
   if (answer.kind === 'entries') return { kind: 'together', findings: found(answer.entries, answer.server) };
-  if (answer.kind === 'unanswered') return { kind: 'together', findings: { kind: 'unknown', reason: answer.reason } };
   const [only] = values;
-  if (only !== undefined && values.length === 1)
+  const alone = values.length === 1;
+  if (answer.kind === 'unanswered' && (alone || !answer.overSearch))
+    return { kind: 'together', findings: { kind: 'unknown', reason: answer.reason } };
+  if (answer.kind === 'code' && only !== undefined && alone)
     return { kind: 'together', findings: await findSeveral(place, only, answer, deadline, records) };
   const findings: Findings[] = [];
   for (let start = 0; start < values.length; start += parallel) {
     const some = values.slice(start, start + parallel);
-    const alone = await Promise.all(some.map((value) => findTogether(place, [value], deadline, records)));
-    findings.push(...alone.flatMap((one) => one.findings));
+    const each = await Promise.all(some.map((value) => findTogether(place, [value], deadline, records)));
+    findings.push(...each.flatMap((one) => one.findings));
   }
   return { kind: 'apart', findings };
 }

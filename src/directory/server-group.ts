@@ -13,7 +13,11 @@ import type { ServerList } from './server-list.ts';
 export type GroupAnswer =
   | (Exclude<Answer, { kind: 'lost' }> & { /** URL of the server that answered. */ readonly server: string })
   /** None of the servers answered in time. */
-  | { readonly kind: 'unanswered'; readonly reason: string };
+  | {
+      readonly kind: 'unanswered';
+      readonly reason: string;
+      /** One of them failed over this very search. */ readonly overSearch: boolean;
+    };
 
 export type ServerHealth = Omit<ControllerHealth, 'forest'>;
 
@@ -60,9 +64,10 @@ export function createServerGroup(name: string, list: ServerList, monotonic: () 
     ready: (deadline) => ready(deadline),
     async search(request, deadline, records) {
       const reasons = new Map<Controller, string>();
+      let overSearch = false;
       for (;;) {
-        if (deadline <= monotonic()) return silence(list, reasons, 'the deadline has passed');
-        if (!(await ready(deadline, reasons))) return silence(list, reasons, 'no answer in time');
+        if (deadline <= monotonic()) return { ...silence(list, reasons, 'the deadline has passed'), overSearch };
+        if (!(await ready(deadline, reasons))) return { ...silence(list, reasons, 'no answer in time'), overSearch };
         const left = list.current.filter((controller) => !reasons.has(controller));
         const up = left.filter(({ state }) => state === 'up').sort((a, b) => Number(a.doubted) - Number(b.doubted));
         const [next] = up;
@@ -72,6 +77,7 @@ export function createServerGroup(name: string, list: ServerList, monotonic: () 
         const answer = await next.search(request, ((deadline - monotonic()) / share) as Millis, records);
         if (answer.kind !== 'unanswered') return { ...answer, server: next.url };
         reasons.set(next, answer.reason);
+        overSearch ||= answer.overSearch;
       }
     },
     async health() {
@@ -93,7 +99,11 @@ function standing({ state, reason }: Controller): Pick<ServerHealth, 'state' | '
   return state === 'connecting' ? { state: 'down', reason } : { state, reason };
 }
 
-function silence(list: ServerList, reasons: ReadonlyMap<Controller, string>, otherwise: string): GroupAnswer {
+function silence(
+  list: ServerList,
+  reasons: ReadonlyMap<Controller, string>,
+  otherwise: string,
+): { readonly kind: 'unanswered'; readonly reason: string } {
   const { absence } = list;
   // Those that were asked first: they may not be in the list any more.
   const controllers = new Set([...reasons.keys(), ...list.current]);
