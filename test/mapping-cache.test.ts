@@ -8,7 +8,7 @@ import t from 'tap';
 import type { Digest, Dn, Millis, Sid } from '../src/base/brand.ts';
 import type { Account } from '../src/base/identity.ts';
 import { noSteps, recordSteps } from '../src/base/steps.ts';
-import type { Assertion, DirectoryChange } from '../src/directory/directory.ts';
+import type { Assertion, DirectoryChange, Groups } from '../src/directory/directory.ts';
 import { maximumRefreshes, pauseAfterSilence } from '../src/mapping/refreshes.ts';
 import { sweepStride } from '../src/mapping/sweep.ts';
 import type {
@@ -472,6 +472,13 @@ await t.test('changes of accounts', async (t) => {
     t.match(scene.map(), { cache: 'stale' });
     await settled();
     t.match(scene.map(), { cache: 'hit' }, 'and what was asked after it is as good as ever');
+    scene.advance(0.6);
+    await scene.map({ fresh: true });
+    scene.advance(0.3);
+    await scene.mapper.noteChanges([{ kind: 'unsure', reason: '' }]);
+    t.match(scene.map(), { cache: 'stale' }, 'also what was kept less than a millisecond before');
+    await settled();
+    scene.advance(0.1);
     scene.directory.mood = 'silent';
     await scene.mapper.noteChanges([{ kind: 'unsure', reason: '' }]);
     scene.advance(10 * minute - 1);
@@ -520,6 +527,8 @@ await t.test('accounts that were read again', async (t) => {
   const readAt = scene.clock.now();
 
   t.equal(await scene.mapper.noteAgain(new Map([[own, { kind: 'unknown', reason: '' }]])), 0);
+  const copy = { ...own, domain: 'COPY' };
+  t.equal(await scene.mapper.noteAgain(new Map([[copy, { kind: 'gone', reason: '' }]])), 0, 'that is another account');
   t.equal(await scene.mapper.noteAgain(new Map([[own, { kind: 'read', account: { ...own, readAt } }]])), 0);
   t.match(scene.map({ maximumAge }), { cache: 'hit', result: { identity: { account: { readAt } } } }, 'as if read now');
   scene.advance(13 * minute);
@@ -641,6 +650,44 @@ await t.test('groups', async (t) => {
       await Promise.all([scene.groupsOf(), scene.groupsOf(second)]);
       t.equal(await scene.mapper.noteChanges([changed]), dropped);
     }
+  });
+
+  await t.test('are forgotten when somebody begins to ask for another group', async (t) => {
+    const scene = set();
+    scene.mapper.pin([sid(50)]);
+    await scene.groupsOf();
+    t.equal(await scene.mapper.noteChanges([change(60)]), 0, 'whoever came into it has an old list');
+    scene.mapper.pin([sid(50)]);
+    t.notOk(scene.groupsOf() instanceof Promise);
+    scene.mapper.pin([sid(50), sid(60)]);
+    t.ok(scene.groupsOf() instanceof Promise);
+  });
+
+  await t.test('of a copy of the account in another forest are its own', async (t) => {
+    const scene = set();
+    const copy = { ...first, domain: 'COPY', sid: second.sid };
+    const sidsOf = async (groups: Groups | Promise<Groups>) => {
+      const answer = await groups;
+      return answer.kind === 'read' ? [...answer.sids] : [];
+    };
+    t.same(await sidsOf(scene.groupsOf()), [sid(10), sid(11)]);
+    t.same(await sidsOf(scene.groupsOf(copy)), [sid(11)]);
+    scene.mapper.forget();
+    t.same(await Promise.all([sidsOf(scene.groupsOf()), sidsOf(scene.groupsOf(copy))]), [
+      [sid(10), sid(11)],
+      [sid(11)],
+    ]);
+  });
+
+  await t.test('that are on their way are kept when accounts were read again and none has changed', async (t) => {
+    const scene = set();
+    scene.directory.mood = 'held';
+    const asked = scene.groupsOf();
+    await settled();
+    await scene.mapper.noteAgain(new Map([[first, { kind: 'read', account: first }]]));
+    scene.directory.release();
+    await asked;
+    t.notOk(scene.groupsOf() instanceof Promise);
   });
 
   await t.test('end with a change of their account, of the forest, and when nothing is sure', async (t) => {

@@ -4,7 +4,7 @@
  */
 import type { Account } from '../base/identity.ts';
 import type { Again } from '../directory/directory.ts';
-import { isAnother } from '../mapping/again.ts';
+import { isAnother, objectKey } from '../mapping/again.ts';
 import type { Front } from '../tls/front.ts';
 import { earnedBy } from './memory.ts';
 import type { Setup } from './setup.ts';
@@ -24,8 +24,7 @@ export function createLiveAccounts(front: Pick<Front, 'connections'>, setup: () 
   return {
     hasAny(guids) {
       if (guids.size === 0) return false;
-      const live = accountsOf(front);
-      return [...guids].some((guid) => live.has(guid));
+      return [...accountsOf(front).values()].some(({ guid }) => guids.has(guid));
     },
     async readAgain(limit) {
       const { directory, mapper, settings } = setup();
@@ -47,15 +46,16 @@ export function createLiveAccounts(front: Pick<Front, 'connections'>, setup: () 
   };
 }
 
-/** By objectGUID; of several readings of one account the oldest. */
+/** Each once; of several readings of one account the oldest. */
 function accountsOf(front: Pick<Front, 'connections'>): ReadonlyMap<string, Account> {
   const accounts = new Map<string, Account>();
   for (const connection of front.connections())
     for (const { authorised } of connection.closed ? [] : earnedBy(connection)) {
       const account = authorised.mapped.identity?.account;
       if (account === undefined) continue;
-      const known = accounts.get(account.guid);
-      if (known === undefined || account.readAt < known.readAt) accounts.set(account.guid, account);
+      const key = objectKey(account);
+      const known = accounts.get(key);
+      if (known === undefined || account.readAt < known.readAt) accounts.set(key, account);
     }
   return accounts;
 }

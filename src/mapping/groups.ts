@@ -11,6 +11,7 @@ import { reasonOf } from '../base/failure.ts';
 import type { Account } from '../base/identity.ts';
 import type { Steps } from '../base/steps.ts';
 import type { Directory, DirectoryChange, Groups } from '../directory/directory.ts';
+import { objectKey } from './again.ts';
 import { withinDeadline } from './deadline.ts';
 import type { MapOptions, MappingCacheSettings } from './mapper-contract.ts';
 import { createRefreshes } from './refreshes.ts';
@@ -40,6 +41,8 @@ export interface GroupsMeans {
 }
 
 interface KeptGroups {
+  /** NetBIOS name of the account's domain. */
+  readonly domain: string;
   readonly groups: ReadGroups;
   /** Monotonic milliseconds until which they are as good as new, unless all was declared out of date; they may be used for `stale` longer. */
   readonly freshUntil: number;
@@ -64,17 +67,23 @@ export function createGroupsMemory({ directory, settings, deadline, clock }: Gro
   return {
     groupsOf(account, now, { maximumAge, fresh, current, steps }) {
       if (fresh === true) return answerOf(account, steps);
-      const known = usable(account.guid);
+      const known = usable(account);
       if (known === undefined || (maximumAge !== null && now - known.groups.readAt > maximumAge))
         return read(account, steps);
       const isFresh = clock.monotonic() < endOf(known);
       if (!isFresh && current === true) return newer(known, account, steps);
-      if (!isFresh && !reading.has(account.guid))
-        refreshes.attempt(account.guid, async () => (await read(account, steps)).kind === 'read');
+      const key = objectKey(account);
+      if (!isFresh && !reading.has(key))
+        refreshes.attempt(key, async () => (await read(account, steps)).kind === 'read');
       if (steps.recording) steps.note('authorise', 'groups', toldOf(account, known.groups));
       return known.groups;
     },
-    pin: (groups) => void (pinned = new Set(groups)),
+    pin(groups) {
+      const known = pinned;
+      pinned = new Set(groups);
+      // While nobody asked for it, who came into it ended no list.
+      if (groups.some((sid) => !known.has(sid))) clear();
+    },
     async noteGroups(changes) {
       if (changes.length === 0) return 0;
       interrupt();
@@ -85,9 +94,11 @@ export function createGroupsMemory({ directory, settings, deadline, clock }: Gro
       return await sweep(kept, ({ groups }) => sids.some((sid) => groups.sids.has(sid)));
     },
     drop(guids) {
-      interrupt();
       let dropped = 0;
-      for (const guid of guids) if (kept.delete(guid)) dropped += 1;
+      for (const [index, guid] of [...guids].entries()) {
+        if (index === 0) interrupt();
+        if (kept.delete(guid)) dropped += 1;
+      }
       return dropped;
     },
     expire() {
@@ -117,9 +128,10 @@ export function createGroupsMemory({ directory, settings, deadline, clock }: Gro
     return freshUntil - settings.positive <= expiredAt ? Math.min(freshUntil, expiredAt) : freshUntil;
   }
 
-  function usable(guid: string): KeptGroups | undefined {
+  function usable({ guid, domain }: Account): KeptGroups | undefined {
     const known = kept.get(guid);
-    if (known === undefined || clock.monotonic() < endOf(known) + settings.stale) return known;
+    if (known?.domain !== domain) return undefined;
+    if (clock.monotonic() < endOf(known) + settings.stale) return known;
     kept.delete(guid);
     return undefined;
   }
@@ -130,12 +142,13 @@ export function createGroupsMemory({ directory, settings, deadline, clock }: Gro
   }
 
   function read(account: Account, steps: Steps): Promise<Groups> {
-    const running = reading.get(account.guid);
+    const key = objectKey(account);
+    const running = reading.get(key);
     if (running !== undefined) return running;
     const started = answerOf(account, steps).finally(() => {
-      if (reading.get(account.guid) === started) reading.delete(account.guid);
+      if (reading.get(key) === started) reading.delete(key);
     });
-    reading.set(account.guid, started);
+    reading.set(key, started);
     return started;
   }
 
@@ -151,7 +164,11 @@ export function createGroupsMemory({ directory, settings, deadline, clock }: Gro
       if (groups.kind === 'unknown') return groups;
       const own: ReadGroups = { ...groups, sids: shared(groups.sids) };
       if (started === generation && settings.maximum > 0 && settings.positive + settings.stale > 0)
-        kept.set(account.guid, { groups: own, freshUntil: clock.monotonic() + settings.positive });
+        kept.set(account.guid, {
+          domain: account.domain,
+          groups: own,
+          freshUntil: clock.monotonic() + settings.positive,
+        });
       return own;
     } catch (error) {
       return unknown(`reading groups failed: ${reasonOf(error)}`);

@@ -13,7 +13,7 @@ import { noSteps, type Steps } from '../base/steps.ts';
 import { verdict } from '../base/verdict.ts';
 import type { Again, Directory, SearchRecord } from '../directory/directory.ts';
 import { timeRefusal } from './account-state.ts';
-import { isAnother } from './again.ts';
+import { isAnother, objectKey } from './again.ts';
 import { createCacheKeys } from './cache-key.ts';
 import { candidatesOf } from './candidates.ts';
 import { withinDeadline } from './deadline.ts';
@@ -87,7 +87,7 @@ export function createMapper({ directory, settings, clock, onSearches, onEvent }
       );
     },
     async noteAgain(again) {
-      const found = new Map([...again].map(([{ guid }, one]) => [guid, one]));
+      const found = new Map([...again].map(([account, one]) => [objectKey(account), one]));
       const others = [...again].filter(([account, one]) => isAnother(account, one)).map(([{ guid }]) => guid);
       if (others.length > 0) interrupt();
       const dropped = groups.drop(others);
@@ -195,7 +195,7 @@ function isConcerned(kept: Kept, guids: ReadonlySet<string>, identifiers: Readon
 
 function fateAfter(kept: Kept, found: ReadonlyMap<string, Again>): Fate {
   const account = accountOf(kept);
-  const again = account === undefined ? undefined : found.get(account.guid);
+  const again = account === undefined ? undefined : found.get(objectKey(account));
   if (account === undefined || again === undefined || again.kind === 'unknown') return 'stays';
   if (isAnother(account, again)) return 'goes';
   return again.kind === 'read' ? { renewed: again.account } : 'stays';

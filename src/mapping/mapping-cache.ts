@@ -73,8 +73,8 @@ export function createMappingCache(settings: MappingCacheSettings, clock: Clock)
       identities.delete(key);
       refusals.delete(key);
       if (settings.maximum === 0) return;
-      // Whole milliseconds: V8 keeps small integers without an object for each.
-      const until = (life: number): number => Math.round(clock.monotonic() + life);
+      // Whole milliseconds: V8 keeps small integers without an object for each. Never later than now, or `expire` would spare what was kept just before it.
+      const until = (life: number): number => Math.floor(clock.monotonic()) + life;
       if (result.kind === 'refused' && settings.negative > 0)
         refusals.set(key, { refusal: result.verdict, hashes, freshUntil: until(settings.negative), readAt: now });
       if (identity !== null && settings.positive + settings.stale > 0)
