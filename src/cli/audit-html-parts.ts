@@ -30,9 +30,9 @@ thead th { background: var(--panel); border-bottom: 2px solid var(--line); white
 tbody th { font-weight: normal; }
 .number { text-align: right; font-variant-numeric: tabular-nums; }
 .scroll { overflow-x: auto; border: 1px solid var(--line); border-radius: .375rem; }
-#list { min-width: 60rem; table-layout: fixed; }
-#list th:nth-child(1) { width: 6.5rem; } #list th:nth-child(2) { width: 13rem; } #list th:nth-child(3) { width: 17rem; }
-#list th:nth-child(5) { width: 34%; }
+#list { min-width: 64rem; table-layout: fixed; }
+#list th:nth-child(1) { width: 7rem; } #list th:nth-child(2) { width: 13rem; } #list th:nth-child(3) { width: 20%; }
+#list th:nth-child(5) { width: 28%; }
 #list td { overflow-wrap: anywhere; }
 code { font: .875rem/1.5 ui-monospace, "Cascadia Mono", "Liberation Mono", monospace; }
 .value { display: block; unicode-bidi: isolate; white-space: pre-wrap; overflow-wrap: anywhere; }
