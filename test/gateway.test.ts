@@ -24,17 +24,20 @@ import { watchDirectory } from '../src/gateway/directory-watch.ts';
 import { startGateway, systemFacilities } from '../src/gateway/gateway.ts';
 import { createLiveAccounts } from '../src/gateway/live-accounts.ts';
 import { heldBytes } from '../src/gateway/read-ahead.ts';
+import { remember, remembered } from '../src/gateway/memory.ts';
 import { readinessOf } from '../src/gateway/readiness.ts';
 import type { LocationSettings, SiteSettings } from '../src/gateway/settings.ts';
 import type { Setup } from '../src/gateway/setup.ts';
 import { createSiteIndex } from '../src/gateway/site-index.ts';
+import type { Outgoing, Presented } from '../src/gateway/stages.ts';
 import { accessRule } from '../src/iis/access-flags.ts';
 import { errorPage, prefersJson } from '../src/iis/error-page.ts';
 import { escapeHtml } from '../src/iis/html-page.ts';
 import { answerOf, isGood, statusText } from '../src/iis/verdict-table.ts';
 import type { Mapper } from '../src/mapping/mapper-contract.ts';
+import type { Connection } from '../src/tls/connection.ts';
 import type { Front } from '../src/tls/front.ts';
-import { createFakeDirectory, fakeAccount, joinForests } from './support/fake-directory.ts';
+import { createFakeDirectory, fakeAccount, joinForests, type AccountFacts } from './support/fake-directory.ts';
 import { ask, testGateway, testLab } from './support/gateway.ts';
 import type { TestGateway } from './support/gateway.ts';
 import { rawGet, sendRaw } from './support/raw-http.ts';
@@ -1187,6 +1190,34 @@ void t.test('accounts of live connections', async (t) => {
     t.equal(walks, 3, 'who is not told of accounts looks for none');
     t.equal(directory.rereads.at(-1)?.length, all.length);
   });
+});
+
+void t.test('what a connection remembers ends with the hours of the account', async (t) => {
+  const noon = Date.parse('2026-11-22T12:00:00Z') as Instant;
+  const hour = 3_600_000;
+  const location = { maximumAge: null } as LocationSettings;
+  const presented = { rule: { location }, shown: null } as unknown as Presented;
+  const setupWith = (logonHours: boolean) =>
+    ({ generation: 1, settings: { limits: { recheck: 24 * hour }, mapping: { logonHours } } }) as unknown as Setup;
+  const endOf = (facts: Partial<AccountFacts>, setup: Setup, now: number) => {
+    const identity = { account: fakeAccount({ name: 'LAB\\alice', ...facts }) };
+    const mapped = { trusted: { presented, path: null }, identity };
+    const outgoing = { authorised: { mapped, until: Infinity } } as unknown as Outgoing;
+    const connection = { memory: null } as unknown as Connection;
+    remember(connection, outgoing, setup, now as Instant);
+    const lives = (at: number) => remembered(connection, presented, setup, (now + at) as Instant) !== null;
+    return [1, hour / 2, hour, 24 * hour].findIndex((at) => !lives(at));
+  };
+  const logonHours = 'ff'.repeat(21);
+  t.equal(endOf({ logonHours }, setupWith(true), noon), 2, 'at one');
+  t.equal(endOf({ logonHours }, setupWith(true), noon + hour / 2), 1);
+  t.equal(endOf({ logonHours }, setupWith(false), noon), 3, 'unless nobody asks for hours');
+  t.equal(endOf({}, setupWith(true), noon), 3);
+  t.equal(
+    endOf({ expires: '2026-11-22T12:20:00Z', logonHours }, setupWith(true), noon),
+    1,
+    'or before, with the account',
+  );
 });
 
 void t.test('forests whose accounts have the same names are not ready', async (t) => {

@@ -664,6 +664,19 @@ await t.test('logon hours are asked of a cached answer at each use', async (t) =
   t.match(scene.map(), { cache: 'hit', result: { kind: 'mapped' } });
 });
 
+await t.test('a refusal by hours ends with them, not when it is forgotten', async (t) => {
+  const scene = setScene({
+    // Sunday from one o'clock to two, and nothing else; it is noon
+    accounts: [{ ...alice, logonHours: `0020${'00'.repeat(19)}` }],
+    settings: { cache: { ...cached, negative: (120 * minute) as Millis }, logonHours: true },
+  });
+  t.equal(outcome(await scene.map()), 'refused outsideLogonHours');
+  scene.advance(60 * minute - 1);
+  t.match(scene.map(), { cache: 'negative', result: { verdict: { code: 'outsideLogonHours' } } });
+  scene.advance(1);
+  t.equal(outcome(await scene.map()), 'LAB\\alice by X509IssuerSerialNumber');
+});
+
 await t.test('every step is told in words a person understands', async (t) => {
   const steps = recordSteps(() => 0);
   const scene = setScene({

@@ -3,10 +3,11 @@
  *
  * Key: the connection, its setup's generation, the location. Holds: the finished `Outgoing`. Ends: with the connection, a
  * new setup, what the client presents anew, the recheck interval, the end of any certificate in the chain and of what is known about
- * its revocation, the account's own expiry, and the location's `maximumAge` since the account or its groups were read. Refusals are never
+ * its revocation, the account's own expiry and hours, and the location's `maximumAge` since the account or its groups were read. Refusals are never
  * remembered here.
  */
 import type { Instant } from '../base/brand.ts';
+import { timeRefusalFrom } from '../mapping/account-state.ts';
 import type { Connection } from '../tls/connection.ts';
 import type { LocationSettings } from './settings.ts';
 import type { Setup } from './setup.ts';
@@ -73,7 +74,7 @@ function endOf(outgoing: Outgoing, setup: Setup, now: Instant): number {
     until,
     trusted.path?.validUntil ?? Infinity,
     trusted.path === null ? Infinity : trusted.until,
-    account?.expires ?? Infinity,
+    account === undefined ? Infinity : timeRefusalFrom(account, now, setup.settings.mapping),
     account === undefined || maximumAge === null ? Infinity : account.readAt + maximumAge,
   );
 }

@@ -39,6 +39,17 @@ export function timeRefusal(account: Account, now: Instant, rules: Pick<Rules, '
   return null;
 }
 
+/** From when on `timeRefusal` may say something else of an account that it lets pass now. Never: Infinity. */
+export function timeRefusalFrom(
+  { expires, logonHours }: Account,
+  now: Instant,
+  rules: Pick<Rules, 'logonHours'>,
+): number {
+  const hour = 3_600_000;
+  const nextHour = rules.logonHours && logonHours !== null ? (Math.floor(now / hour) + 1) * hour : Infinity;
+  return Math.min(expires ?? Infinity, nextHour);
+}
+
 /**
  * 168 bits from Sunday 00:00 UTC on, the lowest of an octet first (MS-SAMR 2.2.6.5). The tools of Windows write UTC; MS-KILE
  * 3.3.5.6.4.1 speaks of the local time of the controller, which nobody else can know.

@@ -57,7 +57,7 @@ export function createMapper({ directory, settings, clock, onSearches, onEvent }
       const key = keyOf(subject);
       if (options.fresh === true) return bypass(key, subject, options.steps);
       const kept = cache.get(key);
-      return kept === undefined || isTooOld(kept, now, options)
+      return kept === undefined || isTooOld(kept, now, options) || hasPassed(kept, now)
         ? fetched(key, subject, options.steps)
         : served(kept, key, subject, now, options);
     },
@@ -102,6 +102,13 @@ export function createMapper({ directory, settings, clock, onSearches, onEvent }
       return cache.size;
     },
   };
+
+  /** Hours in which an account may not log on end without anybody writing to it. */
+  function hasPassed(kept: Kept, now: Instant): boolean {
+    if (isIdentity(kept) || kept.refusal.code !== 'outsideLogonHours') return false;
+    const account = accountOf(kept);
+    return account !== undefined && timeRefusal(account, now, settings) === null;
+  }
 
   /** What is being asked may have been read before whatever changed: it answers those who wait and is not kept. */
   function interrupt(): void {

@@ -82,7 +82,7 @@ function judgeByKdc(
     return refuse('sidMismatch', `${mismatch(claim, account)} (KDC event 41)`, account, note(41, 'error', claim));
 
   const remark = rule.why === '' ? '' : `; ${rule.why}`;
-  const weakness = `${account.name} is found only by ${methodsOf(matched)}, which is weak, and the certificate has no SID${remark}`;
+  const weakness = `${account.name} is found only by ${methodsOf(matched)}, which is weak, and ${namesNobody(subject.leaf, account)}${remark}`;
   const unmapped = !settings.openPoints.upnIsWeakMapping && matched.every(({ method }) => namesOfSan.has(method));
   if (enforcement === 2 || unmapped)
     return refuse('weakMapping', `${weakness} (KDC event 39)`, account, note(39, 'error', null));
@@ -110,6 +110,12 @@ function judgeAge(leaf: Certificate, account: Account, compensation: number, wea
 function claimThatCounts(leaf: Certificate, account: Account, { openPoints }: MappingSettings): SidClaim | null {
   const claim = sidClaim(leaf, account);
   return claim?.by === 'sidUri' && !claim.agrees && !openPoints.sidUriMismatchRefuses ? null : claim;
+}
+
+/** Where no claim counts. */
+function namesNobody(leaf: Certificate, account: Account): string {
+  const claim = sidClaim(leaf, account);
+  return claim === null ? 'the certificate has no SID' : `${claim.place}, which names ${claim.sids}, does not count`;
 }
 
 function mismatch(claim: SidClaim, account: Account): string {

@@ -44,8 +44,12 @@ export function findUsageFault(path: readonly Certificate[], purpose: Purpose): 
  */
 export function namedUsages(path: readonly Certificate[]): ReadonlySet<string> {
   const named = (path[0]?.extensions.extendedKeyUsage ?? []).filter((usage) => !isAny(usage));
-  const limits = path.flatMap(limitsOf).map(([, allowed]) => allowed);
-  return new Set(named.filter((usage) => limits.every((allowed) => allowed.some(isAny) || allowed.includes(usage))));
+  // As sets: a certificate may list thousands.
+  const limits = path
+    .flatMap(limitsOf)
+    .filter(([, allowed]) => !allowed.some(isAny))
+    .map(([, allowed]) => new Set(allowed));
+  return new Set(named.filter((usage) => limits.every((allowed) => allowed.has(usage))));
 }
 
 /** Any one of these is enough; none listed means that usages are not looked at. */
