@@ -9,7 +9,7 @@ import { changesSince, factsChangedSince, type ChangeMeans } from './change-sear
 import type { DirectorySearch } from './connection.ts';
 import type { DirectoryChange, SearchRecord } from './directory.ts';
 import { dnOfDomain } from './dn.ts';
-import { textOf, valuesOf } from './entry.ts';
+import { firstText, valuesOf } from './entry.ts';
 import { anything } from './filter.ts';
 import { openLine, type Line } from './line.ts';
 import type { ObjectServer } from './object-reader.ts';
@@ -74,7 +74,7 @@ export function startChangePoll(settings: PollSettings): ChangePoll {
 
   /** False when the line has ended: the same is asked for again over the next one. */
   async function follow(on: Line, known: number, usn: number, configuration: string | null): Promise<boolean> {
-    const found = await changesSince(on, known + 1, settings);
+    const found = await changesSince(on, known + 1, usn, settings);
     if (found.kind === 'lost') return false;
     if (configuration === null || (await factsChangedSince(on, configuration, known + 1))) settings.factsChanged();
     if (found.kind === 'unsure') tell([found]);
@@ -169,10 +169,7 @@ async function stateOf(line: Line, domain: string): Promise<ControllerState | nu
   const answer = await line.search(stateRequest);
   const [entry] = answer.kind === 'entries' ? answer.entries : [];
   if (entry === undefined) return null;
-  const single = (attribute: string): string | null => {
-    const [value] = valuesOf(entry, attribute);
-    return value === undefined ? null : textOf(value);
-  };
+  const single = (attribute: string): string | null => firstText(entry, attribute);
   const usn = single('highestCommittedUSN') ?? '';
   const other = wrongDomain(
     {

@@ -19,7 +19,7 @@ export type Changes =
   | {
       readonly kind: 'read';
       readonly changes: readonly DirectoryChange[];
-      /** Objects that were seen to be written, of whatever kind. */
+      /** Objects whose last write is one of those asked for, and not a later one: that would stand for one that is not seen. */
       readonly objects: number;
     }
   /** There are more of them than it is worth to look at one by one, or they cannot be read. */
@@ -45,9 +45,13 @@ export interface ChangeMeans {
   readonly clock: Clock;
 }
 
-/** Accounts and groups of the domain with a uSNChanged of at least `usn` at the server of the line. */
-export async function changesSince(line: Line, usn: number, means: ChangeMeans): Promise<Changes> {
+/**
+ * Accounts and groups of the domain with a uSNChanged of at least `usn` at the server of the line.
+ * @param last what the server had counted to before it was asked
+ */
+export async function changesSince(line: Line, usn: number, last: number, means: ChangeMeans): Promise<Changes> {
   const changes: DirectoryChange[] = [];
+  let seen = 0;
   let objects = 0;
   let nested = 0;
   let cookie: Buffer | null = null;
@@ -55,8 +59,9 @@ export async function changesSince(line: Line, usn: number, means: ChangeMeans):
     const page = await line.page(searchSince(means.domain, usn), pageSize, cookie);
     if (page.kind === 'lost') return page;
     if (page.kind === 'code') return { kind: 'unsure', reason: `${line.server}: ${page.reason}` };
-    objects += page.entries.length;
-    if (objects > maximumChanges)
+    seen += page.entries.length;
+    objects += page.entries.filter((entry) => writtenAt(entry) <= last).length;
+    if (seen > maximumChanges)
       return { kind: 'unsure', reason: `more than ${maximumChanges} objects of ${means.domain} have changed` };
     for (const entry of page.entries) {
       const records: SearchRecord[] = [];
@@ -99,6 +104,7 @@ function searchSince(domain: string, usn: number): DirectorySearch {
       'objectClass',
       'objectGUID',
       'objectSid',
+      'uSNChanged',
       'altSecurityIdentities',
       'userPrincipalName',
       'sAMAccountName',
@@ -125,6 +131,12 @@ function changeOf(entry: DirectoryEntry, domain: string): DirectoryChange {
     domain,
   }));
   return { kind: 'account', guid, sid, identifiers: [...found, ...names] };
+}
+
+/** Infinity where it is not said. */
+function writtenAt(entry: DirectoryEntry): number {
+  const [usn = ''] = textsOf(entry, 'uSNChanged');
+  return /^\d{1,15}$/.test(usn) ? Number(usn) : Infinity;
 }
 
 async function withContainers(

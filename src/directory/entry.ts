@@ -50,6 +50,12 @@ export function textOf(value: Buffer): string | null {
   }
 }
 
+/** The text of an attribute of one value; null where there is none, or it is no text. */
+export function firstText(entry: DirectoryEntry, attribute: string): string | null {
+  const [value] = valuesOf(entry, attribute);
+  return value === undefined ? null : textOf(value);
+}
+
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 function bytesOf(value: unknown): Buffer | null {

@@ -4,7 +4,7 @@
  */
 import type { SearchRecord } from './directory.ts';
 import { domainOfDn } from './dn.ts';
-import { textOf, valuesOf, type DirectoryEntry } from './entry.ts';
+import { firstText, textOf, valuesOf, type DirectoryEntry } from './entry.ts';
 import type { Reading } from './fact.ts';
 import { anything, equalTo } from './filter.ts';
 import type { ServerGroup } from './server-group.ts';
@@ -52,8 +52,8 @@ export async function readPartitions(
   if (crossRefs.kind !== 'entries') return { kind: 'unknown', reason: `${base} was not read: ${crossRefs.reason}` };
   const netbiosNames = new Map<string, string>();
   for (const entry of crossRefs.entries) {
-    const domain = domainOfDn(single(entry, 'nCName') ?? '');
-    const netbiosName = single(entry, 'nETBIOSName');
+    const domain = domainOfDn(firstText(entry, 'nCName') ?? '');
+    const netbiosName = firstText(entry, 'nETBIOSName');
     if (domain !== null && netbiosName !== null && isDomain(entry)) netbiosNames.set(domain, netbiosName);
   }
   const [entry] = container.entries;
@@ -64,10 +64,5 @@ export async function readPartitions(
 
 /** FLAG_CR_NTDS_DOMAIN, 2 (MS-ADTS 6.1.1.2.1.1.1). */
 function isDomain(entry: DirectoryEntry): boolean {
-  return (Number(single(entry, 'systemFlags') ?? 2) & 2) !== 0;
-}
-
-function single(entry: DirectoryEntry, attribute: string): string | null {
-  const [value] = valuesOf(entry, attribute);
-  return value === undefined ? null : textOf(value);
+  return (Number(firstText(entry, 'systemFlags') ?? 2) & 2) !== 0;
 }

@@ -6,7 +6,7 @@ import type { Millis } from '../base/brand.ts';
 import { domainScope, type Connection, type DirectorySearch } from './connection.ts';
 import type { SearchRecord } from './directory.ts';
 import { sameDn } from './dn.ts';
-import { textOf, valuesOf, type DirectoryEntry } from './entry.ts';
+import { firstText, textOf, valuesOf } from './entry.ts';
 import { anything } from './filter.ts';
 import { searchRecord } from './search-record.ts';
 
@@ -35,9 +35,9 @@ export async function readRootDse(
   const [entry] = answer.entries;
   if (entry === undefined) return 'the server has no rootDSE';
   return {
-    defaultNamingContext: single(entry, 'defaultNamingContext'),
-    configurationNamingContext: single(entry, 'configurationNamingContext'),
-    globalCatalogReady: single(entry, 'isGlobalCatalogReady')?.toUpperCase() !== 'FALSE',
+    defaultNamingContext: firstText(entry, 'defaultNamingContext'),
+    configurationNamingContext: firstText(entry, 'configurationNamingContext'),
+    globalCatalogReady: firstText(entry, 'isGlobalCatalogReady')?.toUpperCase() !== 'FALSE',
     knowsDomainScope: valuesOf(entry, 'supportedControl').some((value) => textOf(value) === domainScope),
   };
 }
@@ -65,8 +65,3 @@ const request: DirectorySearch = {
   attributes: ['defaultNamingContext', 'configurationNamingContext', 'isGlobalCatalogReady', 'supportedControl'],
   sizeLimit: 0,
 };
-
-function single(entry: DirectoryEntry, attribute: string): string | null {
-  const [value] = valuesOf(entry, attribute);
-  return value === undefined ? null : textOf(value);
-}
