@@ -570,6 +570,7 @@ await t.test('changes', async (t) => {
       objectClass: ['user'],
       objectSid: [sidOctets(`${domainSid}-${rid}` as Sid)],
       objectGUID: [Buffer.alloc(16, rid)],
+      uSNChanged: [String(usn)],
     });
     const pageDone = (connection: ScriptedConnection, id: number, cookie: string) =>
       connection.raw(
@@ -592,7 +593,19 @@ await t.test('changes', async (t) => {
     t.strictSame(cookies, ['', 'next']);
 
     answer = (request, connection) => {
-      connection.entry(request.id, `CN=a,${base}`, { objectClass: ['user'] });
+      const late = { ...person(8), uSNChanged: [String(usn + 1)] };
+      connection.entry(request.id, `CN=b,${base}`, late);
+      connection.done(request.id);
+    };
+    usn += 1;
+    t.match(
+      await take(),
+      [{ kind: 'account', sid: `${domainSid}-8` }, { kind: 'unseen' }],
+      'what is written after the numbers were read stands for nothing that was before',
+    );
+
+    answer = (request, connection) => {
+      connection.entry(request.id, `CN=a,${base}`, { objectClass: ['user'], uSNChanged: [String(usn)] });
       connection.done(request.id);
     };
     usn += 1;
