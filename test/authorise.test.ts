@@ -149,6 +149,17 @@ await t.test('policies hold for the path, not for the leaf alone', async (t) => 
   );
 });
 
+await t.test('a certificate that is its own anchor is good for the policies that it names', async (t) => {
+  const alone = async (recipe: Recipe) => {
+    const one = await createAuthority({ subject: 'CN=alice', key, ca: false, ...recipe });
+    const judgement = judge({ presented: [one], roots: [one] });
+    return judgement.kind === 'refused' ? judgement.verdict.code : demand({ issuancePolicies: [gold] }, judgement.path);
+  };
+  t.match(await alone({}), /this one is valid for none$/);
+  t.match(await alone({ policies: [silver] }), new RegExp(`this one is valid for ${silver}$`));
+  t.equal(await alone({ policies: [gold] }), 'passes');
+});
+
 await t.test('all extended key usages that are asked for, by name', async (t) => {
   const both = [usageOids.smartCardLogon, usageOids.clientAuth];
   const { path } = await pathOf({ extendedKeyUsage: both });

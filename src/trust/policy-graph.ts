@@ -36,8 +36,14 @@ export interface PathPolicies {
   readonly oids: ReadonlySet<string>;
 }
 
-/** The authorities-constrained policy set of a path without a fault (X.509 section 10). @param path leaf first, anchor last */
+/**
+ * The authorities-constrained policy set of a path without a fault (X.509 section 10). A leaf that is its own anchor restricts nothing and
+ * is restricted by nobody: it is valid for what it names itself. @param path leaf first, anchor last
+ */
 export function policiesOf(path: readonly Certificate[]): PathPolicies {
+  const [leaf, ...above] = path;
+  if (leaf === undefined || (above.length === 0 && leaf.extensions.certificatePolicies === null))
+    return { any: false, oids: new Set() };
   const { levels } = walk(path, anyPolicy);
   return { any: levels.at(-1)?.any === true, oids: origins(levels) };
 }
