@@ -15,16 +15,19 @@ import type { Test } from 'tap';
 import type { Instant, Sid } from '../src/base/brand.ts';
 import type { Clock } from '../src/base/clock.ts';
 import type { Account } from '../src/base/identity.ts';
+import { noSteps } from '../src/base/steps.ts';
 import { verdictCodes } from '../src/base/verdict.ts';
 import type { Again, DirectoryChange } from '../src/directory/directory.ts';
 import { createAccessLog, openLog } from '../src/gateway/access-log.ts';
 import { hostOf, requestTarget } from '../src/gateway/authority.ts';
 import { canonicalPath, foldSegment } from '../src/gateway/canonical-path.ts';
+import { unwatched } from '../src/gateway/exchange.ts';
 import { watchDirectory } from '../src/gateway/directory-watch.ts';
 import { startGateway, systemFacilities } from '../src/gateway/gateway.ts';
 import { createLiveAccounts } from '../src/gateway/live-accounts.ts';
 import { heldBytes } from '../src/gateway/read-ahead.ts';
-import { remember, remembered } from '../src/gateway/memory.ts';
+import { decide } from '../src/gateway/flow.ts';
+import { earnedBy, remember, remembered } from '../src/gateway/memory.ts';
 import { readinessOf } from '../src/gateway/readiness.ts';
 import type { LocationSettings, SiteSettings } from '../src/gateway/settings.ts';
 import type { Setup } from '../src/gateway/setup.ts';
@@ -34,7 +37,7 @@ import { accessRule } from '../src/iis/access-flags.ts';
 import { errorPage, prefersJson } from '../src/iis/error-page.ts';
 import { escapeHtml } from '../src/iis/html-page.ts';
 import { answerOf, isGood, statusText } from '../src/iis/verdict-table.ts';
-import type { Mapper } from '../src/mapping/mapper-contract.ts';
+import type { MapAnswer, Mapper } from '../src/mapping/mapper-contract.ts';
 import type { Connection } from '../src/tls/connection.ts';
 import type { Front } from '../src/tls/front.ts';
 import { createFakeDirectory, fakeAccount, joinForests, type AccountFacts } from './support/fake-directory.ts';
@@ -1218,6 +1221,48 @@ void t.test('what a connection remembers ends with the hours of the account', as
     1,
     'or before, with the account',
   );
+});
+
+void t.test('what was decided while something ended is not remembered', async (t) => {
+  const mapper = { endings: 0, result: Promise.withResolvers<MapAnswer>() };
+  const account = fakeAccount({ name: 'LAB\\alice' });
+  const location = {
+    clientCertificateMapping: true,
+    maximumAge: null,
+    authorize: { accounts: ['user'], issuers: [], issuancePolicies: [], extendedKeyUsages: [], alsoRequires: null },
+    dialects: [],
+  } as unknown as LocationSettings;
+  const binding = { name: 'b', dsMapperUsage: true };
+  const presented = { rule: { location, binding }, shown: { chain: [] } } as unknown as Presented;
+  const path = { certificates: [{}], validUntil: Infinity };
+  const setup = {
+    generation: 1,
+    clock: { now: () => 0 },
+    settings: { limits: { recheck: 60_000 }, mapping: {}, trust: new Map([['b', { store: {} }]]), identityHeaders: {} },
+    judge: { judge: () => ({ path, evidence: [], until: Infinity }) },
+    mapper: {
+      map: () => mapper.result.promise,
+      get endings() {
+        return mapper.endings;
+      },
+    },
+    principals: { of: () => null },
+  } as unknown as Setup;
+  const decideOn = async (connection: Connection, meanwhile: () => void) => {
+    mapper.result = Promise.withResolvers();
+    const decided = decide(presented, { connection, ...unwatched }, setup, noSteps);
+    await new Promise(setImmediate);
+    meanwhile();
+    const result = { kind: 'mapped', identity: { account }, searches: [] } as unknown as MapAnswer['result'];
+    mapper.result.resolve({ result, cache: 'miss' });
+    t.match(await decided, { authorised: { mapped: { identity: { account } } } }, 'the request that waits is served');
+    return remembered(connection, presented, setup, 1 as Instant) !== null;
+  };
+  const connection = { memory: null } as unknown as Connection;
+  t.ok(await decideOn(connection, () => {}));
+  const overtaken = { memory: null } as unknown as Connection;
+  t.notOk(await decideOn(overtaken, () => (mapper.endings += 1)));
+  t.equal(earnedBy(overtaken).length, 1, 'recheck looks at it all the same');
 });
 
 void t.test('forests whose accounts have the same names are not ready', async (t) => {

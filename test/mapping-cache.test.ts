@@ -511,6 +511,32 @@ await t.test('changes of accounts', async (t) => {
   });
 });
 
+await t.test('who decides while something ends can see it', async (t) => {
+  const { mapper, directory } = setScene({ accounts: [alice], settings: { cache: cached } });
+  const [own] = directory.accounts as [Account];
+  const moved = async (work: () => unknown) => {
+    const before = mapper.endings;
+    await work();
+    return mapper.endings - before;
+  };
+  const account = { kind: 'account', guid: own.guid, sid: own.sid, identifiers: [] } as const;
+  for (const change of [
+    account,
+    { kind: 'group', sid: own.sid, dn: own.dn, within: null },
+    { kind: 'forest', what: 'ntAuth' },
+    { kind: 'unsure', reason: '' },
+  ] as const)
+    t.equal(await moved(() => mapper.noteChanges([change])), 2, change.kind);
+  const before = mapper.endings;
+  const noted = mapper.noteChanges([account]);
+  t.equal(mapper.endings, before + 1, 'as soon as it begins, and once more when all has been looked at');
+  await noted;
+  t.equal(await moved(() => mapper.noteChanges([{ kind: 'unseen' }])), 0);
+  t.equal(await moved(() => mapper.noteAgain(new Map([[own, { kind: 'read', account: own }]]))), 0);
+  t.equal(await moved(() => mapper.noteAgain(new Map([[own, { kind: 'gone', reason: '' }]]))), 1);
+  t.equal(await moved(() => mapper.forget(own.sid)), 1);
+});
+
 await t.test('accounts that were read again', async (t) => {
   const scene = setScene({
     accounts: [

@@ -46,6 +46,7 @@ export async function handle(exchange: Exchange, setup: Setup, steps: Steps): Pr
 /** From what the client presented to what goes upstream: also what explain and recheck walk. */
 export async function decide(presented: Presented, way: Way, setup: Setup, steps: Steps): Promise<Outgoing | Verdict> {
   const now = setup.clock.now();
+  const endings = setup.mapper?.endings;
   const earned = remembered(way.connection, presented, setup, now);
   if (earned !== null) {
     if (earned.authorised.mapped.identity !== null) way.answeredBy('connection');
@@ -67,7 +68,7 @@ export async function decide(presented: Presented, way: Way, setup: Setup, steps
 
   const outgoing = dress(authorised, setup, steps);
   way.mark('dress');
-  return remember(way.connection, outgoing, setup, now);
+  return remember(way.connection, outgoing, setup, now, setup.mapper?.endings === endings);
 }
 
 async function present(rule: Rule, exchange: Exchange, setup: Setup, steps: Steps): Promise<Presented | Verdict> {

@@ -2,7 +2,7 @@
  * What a connection has earned, so that kept connections need no work per request.
  *
  * Key: the connection, its setup's generation, the location. Holds: the finished `Outgoing`. Ends: with the connection, a
- * new setup, what the client presents anew, the recheck interval, the end of any certificate in the chain and of what is known about
+ * new setup, what the client presents anew, a change in the directory while it was decided, the recheck interval, the end of any certificate in the chain and of what is known about
  * its revocation, the account's own expiry and hours, and the location's `maximumAge` since the account or its groups were read. Refusals are never
  * remembered here.
  */
@@ -37,13 +37,22 @@ export function remembered(
   return earned.outgoing.authorised.mapped.trusted.presented.shown === presented.shown ? earned.outgoing : null;
 }
 
-/** Keeps the outgoing value for the next request and hands it back. */
-export function remember(connection: Connection | null, outgoing: Outgoing, setup: Setup, now: Instant): Outgoing {
+/**
+ * Keeps the outgoing value for the next request and hands it back.
+ * @param current false: while it was decided something changed that it may rest on, and recheck may have come by already
+ */
+export function remember(
+  connection: Connection | null,
+  outgoing: Outgoing,
+  setup: Setup,
+  now: Instant,
+  current = true,
+): Outgoing {
   if (connection === null) return outgoing;
   const { presented } = outgoing.authorised.mapped.trusted;
   const memory = memoryOf(connection, setup) ?? { generation: setup.generation, earned: new Map() };
   connection.memory = memory;
-  memory.earned.set(presented.rule.location, { outgoing, until: endOf(outgoing, setup, now) });
+  memory.earned.set(presented.rule.location, { outgoing, until: current ? endOf(outgoing, setup, now) : -Infinity });
   return outgoing;
 }
 

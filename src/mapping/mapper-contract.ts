@@ -243,6 +243,8 @@ export interface Mapper {
   /** Drops everything, or what belongs to one account. Returns how many entries went. */
   forget(sid?: string): number;
   readonly size: number;
+  /** Moves when answers have been ended by a change, and before: what was begun at another number may rest on what is not right any more. */
+  readonly endings: number;
 }
 
 export type { AccountKind };

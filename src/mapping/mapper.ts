@@ -11,7 +11,7 @@ import { isoText, type Clock } from '../base/clock.ts';
 import { reasonOf } from '../base/failure.ts';
 import { noSteps, type Steps } from '../base/steps.ts';
 import { verdict } from '../base/verdict.ts';
-import type { Again, Directory, SearchRecord } from '../directory/directory.ts';
+import type { Again, Directory, DirectoryChange, SearchRecord } from '../directory/directory.ts';
 import { timeRefusal } from './account-state.ts';
 import { isAnother, objectKey } from './again.ts';
 import { createCacheKeys } from './cache-key.ts';
@@ -51,6 +51,7 @@ export function createMapper({ directory, settings, clock, onSearches, onEvent }
   /** Questions on their way, one per key, each ending within the deadline. */
   const asking = new Map<Digest, Promise<MappingResult>>();
   let generation = 0;
+  let endings = 0;
 
   return {
     map(subject, now, options) {
@@ -65,43 +66,56 @@ export function createMapper({ directory, settings, clock, onSearches, onEvent }
     groupsOf: (account, now, options) => groups.groupsOf(account, now, options),
     pin: (sids) => groups.pin(sids),
     async noteChanges(changes) {
-      const all = changes.find(({ kind }) => kind === 'forest') ?? changes.find(({ kind }) => kind === 'unsure');
-      if (all !== undefined) {
-        interrupt();
-        if (all.kind === 'forest') return cache.forget() + groups.clear();
-        const { size } = cache;
-        cache.expire();
-        groups.expire();
-        return size + groups.size;
-      }
-      const accounts = changes.filter((change) => change.kind === 'account');
-      const dropped = await groups.noteGroups(changes.filter((change) => change.kind === 'group'));
-      if (accounts.length === 0) return dropped;
-      interrupt();
-      const guids = new Set(accounts.map(({ guid }) => guid));
-      const identifiers = identifierHashes(accounts.flatMap((change) => change.identifiers));
-      return (
-        dropped +
-        groups.drop(guids) +
-        (await cache.review((kept) => (isConcerned(kept, guids, identifiers) ? 'goes' : 'stays')))
-      );
+      if (changes.every(({ kind }) => kind === 'unseen')) return 0;
+      endings += 1;
+      const dropped = await takeIn(changes);
+      endings += 1;
+      return dropped;
     },
     async noteAgain(again) {
       const found = new Map([...again].map(([account, one]) => [objectKey(account), one]));
       const others = [...again].filter(([account, one]) => isAnother(account, one)).map(([{ guid }]) => guid);
       if (others.length > 0) interrupt();
-      const dropped = groups.drop(others);
-      return dropped + (await cache.review((kept) => fateAfter(kept, found)));
+      const dropped = groups.drop(others) + (await cache.review((kept) => fateAfter(kept, found)));
+      if (others.length > 0) endings += 1;
+      return dropped;
     },
     forget(sid) {
       interrupt();
+      endings += 1;
       if (sid === undefined) groups.clear();
       return cache.forget(sid);
     },
     get size() {
       return cache.size;
     },
+    get endings() {
+      return endings;
+    },
   };
+
+  async function takeIn(changes: readonly DirectoryChange[]): Promise<number> {
+    const all = changes.find(({ kind }) => kind === 'forest') ?? changes.find(({ kind }) => kind === 'unsure');
+    if (all !== undefined) {
+      interrupt();
+      if (all.kind === 'forest') return cache.forget() + groups.clear();
+      const { size } = cache;
+      cache.expire();
+      groups.expire();
+      return size + groups.size;
+    }
+    const accounts = changes.filter((change) => change.kind === 'account');
+    const dropped = await groups.noteGroups(changes.filter((change) => change.kind === 'group'));
+    if (accounts.length === 0) return dropped;
+    interrupt();
+    const guids = new Set(accounts.map(({ guid }) => guid));
+    const identifiers = identifierHashes(accounts.flatMap((change) => change.identifiers));
+    return (
+      dropped +
+      groups.drop(guids) +
+      (await cache.review((kept) => (isConcerned(kept, guids, identifiers) ? 'goes' : 'stays')))
+    );
+  }
 
   /** Hours in which an account may not log on end without anybody writing to it. */
   function hasPassed(kept: Kept, now: Instant): boolean {
