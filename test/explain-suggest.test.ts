@@ -138,6 +138,38 @@ await t.test('warnings about the certificate as a whole', async (t) => {
   t.match(hidden, [{ warnings: [{}, {}, { code: 'invisibleCharacter' }] }]);
 });
 
+await t.test('warnings say what they are about', async (t) => {
+  const { values, warnings } = suggest({
+    subject: ['CN=a\u200blice'],
+    subjectKeyIdentifier: '0a0b',
+    sid: 'S-1-5-21-1-2-3-4',
+    rfc822Names: ['a@x.test'],
+    upns: ['a@x.test', 'b@x.test'],
+  });
+  const texts = new Set([
+    ...values.flatMap((value) => value.warnings.map(({ text }) => text)),
+    ...[warnings, suggest().warnings, suggest({}, { certificateMappingMethods: 0x1 }).warnings].flatMap((list) =>
+      list.map(({ text }) => text),
+    ),
+  ]);
+  t.strictSame(
+    [...texts],
+    [
+      'it stands for this one certificate: each renewal needs a new value',
+      'where a CA copies the key identifier from the request, whoever requests a certificate chooses it',
+      'in spite of its name it is the hash of the whole certificate: each renewal needs a new value, with the same key too',
+      'only domain controllers of Windows Server 2022 or 2025 with the updates of 2025 know it; Samba does not',
+      "refused under full enforcement unless the certificate has the account's SID (KB5014754)",
+      'it has characters that nobody sees: write it as LDIF',
+      'every CA that is trusted for logon can issue a certificate of that subject',
+      'every CA that is trusted for logon can issue a certificate of that address',
+      'the certificate has the user principal name a@x.test, b@x.test: where that leads to another account, nobody is mapped',
+      'no strong value survives a renewal: the certificate has neither a subject key identifier nor a SID',
+      'the settings in force look for no strong form of this certificate',
+    ],
+  );
+});
+
 await t.test('a PowerShell literal is the text and nothing else', async (t) => {
   for (const text of ['', 'plain', ...hostile]) {
     const literal = powerShellLiteral(text);

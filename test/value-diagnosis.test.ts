@@ -1,11 +1,13 @@
 /**
  * What is told about mistakes of a stored value: by itself, and beside a certificate.
  */
+import { hash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import t from 'tap';
 import { candidatesOf } from '../src/mapping/candidates.ts';
 import { diagnoseAgainst } from '../src/mapping/certificate-diagnosis.ts';
 import { defaultMappingSettings } from '../src/mapping/mapper-contract.ts';
-import { diagnoseValue, longestValue } from '../src/mapping/value-diagnosis.ts';
+import { diagnoseParts, diagnoseValue, longestValue } from '../src/mapping/value-diagnosis.ts';
 import { certificateFaultCodes, valueFaultCodes } from '../src/mapping/value-fault.ts';
 import { writeCertificate, type WrittenCertificate } from './support/certificate-writer.ts';
 import { diagnosedCertificate as base, diagnosedIssuer as I } from './support/diagnosed-certificate.ts';
@@ -106,6 +108,7 @@ const alone: readonly (readonly [string, string, readonly string[], string | nul
   ['X509:<S>C=US,CN="a\\b"', 'X509SubjectOnly', [], null],
   ['X509:<S>C=US,CN="open', 'X509SubjectOnly', ['quoting'], null],
   ['X509:<S>C=US,O=Foo, Inc.', 'X509SubjectOnly', ['quoting'], null],
+  ['X509:<S>C=US,CN="x,y",', 'X509SubjectOnly', ['unreadableName'], null],
   ['X509:<S>C=US,CN=', 'X509SubjectOnly', ['quoting'], null],
   ['X509:<S>C=US,CN=#0403020100', 'X509SubjectOnly', [], null],
   ['X509:<S>/C=US/ST=MN/CN=x', 'X509SubjectOnly', ['separator', 'attributeName'], 'X509:<S>C=US,S=MN,CN=x'],
@@ -116,6 +119,8 @@ const alone: readonly (readonly [string, string, readonly string[], string | nul
   [`X509:<I>${I}<SR>12 ab`, 'X509IssuerSerialNumber', ['hexSeparators'], null],
   [`X509:<I>${I}<SR>0x12ab`, 'X509IssuerSerialNumber', ['hexSeparators'], null],
   [`X509:<I>${I}<SR>abc`, 'malformed', ['oddHex'], null],
+  ['X509:<SKI>0x', 'malformed', ['notHex'], null],
+  ['X509:< ski >ab', 'X509SKI', ['blanks'], 'X509:<SKI>ab'],
   ['X509:<SKI>AA:BB', 'X509SKI', ['hexSeparators'], 'X509:<SKI>aabb'],
   ['X509:<SKI>\u200eaabb', 'X509SKI', ['invisibleCharacter', 'hexSeparators'], 'X509:<SKI>aabb'],
   [`X509:<SHA1-PUKEY>${'ab'.repeat(32)}`, 'X509SHA1PublicKey', ['hashLength'], null],
@@ -205,41 +210,43 @@ await t.test('no text makes reading names slow or throw', async (t) => {
   }
 });
 
+const own = leafOf({ rfc822Names: ['alice@x.test'], sid: 'S-1-5-21-1-2-3-4' });
+const candidates = candidatesOf(own, defaultMappingSettings);
+const right = `X509:<I>${I}<SR>1200000000ac11000000002b`;
+const thumbprint = `X509:<SHA1-PUKEY>${own.thumbprint}`;
+const reversed = (hex: string) => (hex.match(/../g) ?? []).toReversed().join('');
+const ski = 'X509:<SKI>49acade06530c4cea009035bad4a7b495ec96cb4';
+const rows: readonly (readonly [string, readonly string[], string | null])[] = [
+  [`X509:<I>${I}<SR>${serial}`, ['serialNotReversed'], right],
+  [`X509:<I>${I}<SR>00${serial}`, ['serialNotReversed'], right],
+  [`X509:<I>${I}<SR>${BigInt(`0x${serial}`)}`, ['oddHex', 'serialNotReversed'], right],
+  [`X509:<I>${I}<SR>b20000000011ca0000000021`, ['serialReversedByDigits'], right],
+  [`X509:<I>${I}<SR>2100000000ca1100000000b2`, ['serialReversedByDigits'], right],
+  [`X509:<I>${I}<SR>99`, ['otherSerial'], null],
+  [`X509:<I>${I}<SR>xyz`, ['notHex', 'otherSerial'], null],
+  [`X509:<I>${I}<S>DC=test,CN=bob`, ['otherSubject'], null],
+  [`X509:<I>${I}<S>DC=test,CN=älice`, ['looksAlike'], null],
+  [`X509:<I>${I}<S>DC=test,CN=ａlice`, ['looksAlike'], null],
+  [`X509:<I>${I}<S>CN=alice,DC=test`, ['ldapOrder'], `X509:<I>${I}<S>DC=test,CN=alice`],
+  ['X509:<I>DC=test,CN=Other CA<SR>1200000000ac11000000002b', ['otherIssuer'], null],
+  ['X509:<I>DC=example,DC=test,DC=lab,CN=Lab CA<SR>1200000000ac11000000002b', ['otherSpelling'], null],
+  [`X509:<SKI>${reversed('49acade06530c4cea009035bad4a7b495ec96cb4')}`, ['otherSpelling'], ski],
+  ['X509:<SKI>041449acade06530c4cea009035bad4a7b495ec96cb4', ['otherSpelling'], ski],
+  [`X509:<SKI>${own.thumbprint}`, ['otherKeyIdentifier'], null],
+  ['X509:<SKI>ab', ['otherKeyIdentifier'], null],
+  [`X509:<SHA1-PUKEY>${reversed(own.thumbprint)}`, ['otherSpelling'], thumbprint],
+  ['X509:<SHA1-PUKEY>49acade06530c4cea009035bad4a7b495ec96cb4', ['keyHash'], thumbprint],
+  [`X509:<SHA1-PUKEY>${'ab'.repeat(20)}`, ['otherHash'], null],
+  [`X509:<SHA1-PUKEY>${'ab'.repeat(32)}`, ['hashLength', 'otherHash'], null],
+  [`X509:<I>${I}<SID>S-1-5-21-1-2-3-5`, ['otherSid'], null],
+  ['X509:<RFC822>bob@x.test', ['otherMail'], null],
+  ['X509:<RFC822> alice@x.test', ['blanks'], 'X509:<RFC822>alice@x.test'],
+  ['X509:<S>', ['emptyPart'], null],
+  ['X509:<S>CN=bob, DC=test', ['blanks', 'ldapOrder', 'otherSubject'], null],
+];
+
 await t.test('a value beside a certificate', async (t) => {
-  const leaf = leafOf({ rfc822Names: ['alice@x.test'], sid: 'S-1-5-21-1-2-3-4' });
-  const candidates = candidatesOf(leaf, defaultMappingSettings);
-  const right = `X509:<I>${I}<SR>1200000000ac11000000002b`;
-  const thumbprint = `X509:<SHA1-PUKEY>${leaf.thumbprint}`;
-  const reversed = (hex: string) => (hex.match(/../g) ?? []).toReversed().join('');
-  const ski = 'X509:<SKI>49acade06530c4cea009035bad4a7b495ec96cb4';
-  const rows: readonly (readonly [string, readonly string[], string | null])[] = [
-    [`X509:<I>${I}<SR>${serial}`, ['serialNotReversed'], right],
-    [`X509:<I>${I}<SR>00${serial}`, ['serialNotReversed'], right],
-    [`X509:<I>${I}<SR>${BigInt(`0x${serial}`)}`, ['oddHex', 'serialNotReversed'], right],
-    [`X509:<I>${I}<SR>b20000000011ca0000000021`, ['serialReversedByDigits'], right],
-    [`X509:<I>${I}<SR>2100000000ca1100000000b2`, ['serialReversedByDigits'], right],
-    [`X509:<I>${I}<SR>99`, ['otherSerial'], null],
-    [`X509:<I>${I}<SR>xyz`, ['notHex', 'otherSerial'], null],
-    [`X509:<I>${I}<S>DC=test,CN=bob`, ['otherSubject'], null],
-    [`X509:<I>${I}<S>DC=test,CN=älice`, ['looksAlike'], null],
-    [`X509:<I>${I}<S>DC=test,CN=ａlice`, ['looksAlike'], null],
-    [`X509:<I>${I}<S>CN=alice,DC=test`, ['ldapOrder'], `X509:<I>${I}<S>DC=test,CN=alice`],
-    ['X509:<I>DC=test,CN=Other CA<SR>1200000000ac11000000002b', ['otherIssuer'], null],
-    ['X509:<I>DC=example,DC=test,DC=lab,CN=Lab CA<SR>1200000000ac11000000002b', ['otherSpelling'], null],
-    [`X509:<SKI>${reversed('49acade06530c4cea009035bad4a7b495ec96cb4')}`, ['otherSpelling'], ski],
-    ['X509:<SKI>041449acade06530c4cea009035bad4a7b495ec96cb4', ['otherSpelling'], ski],
-    [`X509:<SKI>${leaf.thumbprint}`, ['otherKeyIdentifier'], null],
-    ['X509:<SKI>ab', ['otherKeyIdentifier'], null],
-    [`X509:<SHA1-PUKEY>${reversed(leaf.thumbprint)}`, ['otherSpelling'], thumbprint],
-    ['X509:<SHA1-PUKEY>49acade06530c4cea009035bad4a7b495ec96cb4', ['keyHash'], thumbprint],
-    [`X509:<SHA1-PUKEY>${'ab'.repeat(20)}`, ['otherHash'], null],
-    [`X509:<SHA1-PUKEY>${'ab'.repeat(32)}`, ['hashLength', 'otherHash'], null],
-    [`X509:<I>${I}<SID>S-1-5-21-1-2-3-5`, ['otherSid'], null],
-    ['X509:<RFC822>bob@x.test', ['otherMail'], null],
-    ['X509:<RFC822> alice@x.test', ['blanks'], 'X509:<RFC822>alice@x.test'],
-    ['X509:<S>', ['emptyPart'], null],
-    ['X509:<S>CN=bob, DC=test', ['blanks', 'ldapOrder', 'otherSubject'], null],
-  ];
+  const leaf = own;
   for (const [value, codes, corrected] of rows) {
     const told = diagnoseAgainst(value, leaf, candidates);
     t.strictSame(
@@ -296,5 +303,282 @@ await t.test('only another spelling of the same name is corrected', async (t) =>
     const { subjectKeyIdentifier: _none, ...plain } = base;
     const leaf = parsed(writeCertificate(plain));
     return diagnoseAgainst(value, leaf, candidatesOf(leaf, defaultMappingSettings));
+  }
+});
+
+/** Beside the certificate: nearly it, and not quite another's. */
+const likenesses: readonly string[] = [
+  `X509:<I>${I}<S>DC=test,CN=alice<SR>1200000000ac11000000002b`,
+  `X509:<I>${I}<S>DC=test,CN=bob<SR>1200000000ac11000000002b`,
+  `X509:<I>${I}<SR>001200000000ac11000000002b`,
+  `X509:<I>${I}<SR>1200000000ac11000000002b00`,
+  `X509:<I>${I}<SR>1200000000ac11000000002b0`,
+  `X509:<I>${I}<SR>0`,
+  `X509:<I>${I}<SR>00`,
+  'X509:<I>CN=Lab CA,DC=lab,DC=example,DC=test<SR>1200000000ac11000000002b',
+  'X509:<I>dc=TEST, dc=example, dc=lab, cn=lab ca<SR>1200000000ac11000000002b',
+  `X509:<S>DC=test, CN="alice"`,
+  'X509:<S>cn=ALICE,dc=TEST',
+  'X509:<S>CN=älice,DC=test',
+  'X509:<S>DC=test,CN=alice,CN=x',
+  'X509:<S>CN=alice',
+  'X509:<S>DC=test,CN=ali ce',
+  'X509:<S>DC=test,CN="alice',
+  'X509:<S>DC=test,CN=bob',
+  'X509:<RFC822>ALICE@x.test',
+  'X509:<RFC822> ALICE@x.test',
+  'X509:<SKI>0414',
+  `X509:<I>${I}<SID>s-1-5-21-1-2-3-4`,
+  `X509:<I>${I}<SID> S-1-5-21-1-2-3-4`,
+  `X509:<SHA1-PUKEY>${hash('sha256', own.der, 'hex')}`,
+  `X509:<SHA1-PUKEY>${hash('sha1', own.publicKey.bits, 'hex')}`,
+  `X509:<SHA1-PUKEY>${hash('sha1', own.publicKey.spki, 'hex')}`,
+  'X509:<SHA1-PUKEY>zz',
+  'X509:<SKI>zz',
+  'X509:<I>C=US<SKI>ab',
+  'X509:<S> ',
+  'Kerberos:joe',
+];
+
+/** As RFC 4519, OpenSSL and certificate dialogs write them, and as Windows does. */
+const otherNames: readonly (readonly [string, string])[] = [
+  ['commonName', 'CN'],
+  ['surname', 'SN'],
+  ['countryName', 'C'],
+  ['localityName', 'L'],
+  ['ST', 'S'],
+  ['SP', 'S'],
+  ['stateOrProvinceName', 'S'],
+  ['streetAddress', 'STREET'],
+  ['organizationName', 'O'],
+  ['organizationalUnitName', 'OU'],
+  ['title', 'T'],
+  ['businessCategory', 'OID.2.5.4.15'],
+  ['postalAddress', 'OID.2.5.4.16'],
+  ['telephoneNumber', 'Phone'],
+  ['x121Address', 'X21Address'],
+  ['name', 'OID.2.5.4.41'],
+  ['GN', 'G'],
+  ['givenName', 'G'],
+  ['initials', 'I'],
+  ['generationQualifier', 'OID.2.5.4.44'],
+  ['x500UniqueIdentifier', 'OID.2.5.4.45'],
+  ['houseIdentifier', 'OID.2.5.4.51'],
+  ['pseudonym', 'OID.2.5.4.65'],
+  ['organizationIdentifier', 'OID.2.5.4.97'],
+  ['UID', 'OID.0.9.2342.19200300.100.1.1'],
+  ['userId', 'OID.0.9.2342.19200300.100.1.1'],
+  ['mail', 'OID.0.9.2342.19200300.100.1.3'],
+  ['rfc822Mailbox', 'OID.0.9.2342.19200300.100.1.3'],
+  ['domainComponent', 'DC'],
+  ['email', 'E'],
+  ['emailAddress', 'E'],
+  ['unstructuredName', 'OID.1.2.840.113549.1.9.2'],
+  ['unstructuredAddress', 'OID.1.2.840.113549.1.9.8'],
+  ['jurisdictionL', 'OID.1.3.6.1.4.1.311.60.2.1.1'],
+  ['jurisdictionST', 'OID.1.3.6.1.4.1.311.60.2.1.2'],
+  ['jurisdictionC', 'OID.1.3.6.1.4.1.311.60.2.1.3'],
+  ['2.5.4.5', 'SERIALNUMBER'],
+  ['2.5.4.13', 'Description'],
+  ['2.5.4.17', 'PostalCode'],
+  ['2.5.4.18', 'POBox'],
+  ['2.5.4.46', 'dnQualifier'],
+];
+
+/** What stands at the edge of a rule, on either side of it. */
+const edges: readonly string[] = [
+  ' Kerberos:joe',
+  'aKerberos:joe',
+  'X-509:<SKI>ab',
+  'X 509:<SKI>ab',
+  '\u200eX509:<SKI>ab',
+  ' X509 :<SKI>ab',
+  'X509;<SKI>ab',
+  'aX509:<SKI>ab',
+  'X509',
+  ' <SKI>ab',
+  'a<SKI>ab',
+  '<SID>S-1-5-21-1',
+  '<SR>12',
+  '<SHA1-PUKEY>ab',
+  '<RFC822>a@b',
+  '<PN>a@b',
+  '<SKIP>ab',
+  'X509:<S<I>CN=a',
+  'X509:<I>CN=a<S',
+  'X509:<S>',
+  'X509:<S>C=US,CN=a"<S>b',
+  'X509:<S>C=US,CN="a""<S>",O="<I>"',
+  'X509:<S>C=US,CN="a<S>b',
+  'X509:<S>C=US,CN=a\\<b',
+  'X509:<S>C=US,CN=a\\\\b',
+  'X509: < ski >ab',
+  'X509:<>',
+  'X509:<S>C=US<PN>a@b<PN>a@b',
+  'X509:<pn>a@b',
+  'X509:<SHA256>ab',
+  'X509:<XPN>ab',
+  'X509:<PNX>ab',
+  'X509:<I>C=US<S>C=US<SR>',
+  'X509:<SR>12<S>C=US<I>C=US',
+  'X509:<SR>12<S>C=US<I>CN=x,DC=y',
+  'X509:<I>C=US<S>C=US<SR>12<PN>x',
+  'X509:<I>C=US<S>C=US<SR>12:34',
+  'X509:<S>C=US,CN=x<I>CN=y',
+  'X509:text<I>C=US<SR> 12',
+  'X509:<SR>1<I>C=US',
+  'X509:<SR>zz<I>C=US',
+  'X509:<SKI>ABCD',
+  'X509:<SKI>AB-CD',
+  'X509:<SKI>ab.cd',
+  'X509:<SKI>ab cd',
+  'X509:<SKI>0Xabcd',
+  'X509:<SKI>ab0xcd',
+  'X509:<SKI>gab',
+  'X509:<SKI>abg',
+  'X509:<SKI> abc',
+  'X509:<SKI>a:bc',
+  `X509:<SHA1-PUKEY>${'AB'.repeat(20)}`,
+  `X509:<SHA1-PUKEY>${'ab:'.repeat(20)}`,
+  `X509:<SHA1-PUKEY> ${'ab'.repeat(20)}`,
+  `X509:<SKI>${'ab'.repeat(32)}`,
+  'X509:<I>C=US<SID>s-1-5-21-1',
+  'X509:<I>C=US<SID>S-1-5',
+  'X509:<I>C=US<SID>S-1-',
+  'X509:<I>C=US<SID>xS-1-5-21-1',
+  'X509:<I>C=US<SID>S-1-5-21-1x',
+  'X509:<I>C=US<SID>S-1-x-21',
+  'X509:<I>C=US<SID> ',
+  'X509:<RFC822>a@b@c',
+  'X509:<RFC822>@b',
+  'X509:<RFC822>a@',
+  'X509:<RFC822> a@b ',
+  'X509:<RFC822>a\u00a0b@c',
+  'X509:<RFC822>a\u2003b@c',
+  'X509:<RFC822>a\u0001b@c',
+  'X509:<RFC822>a\u2028b@c',
+  'X509:<S>DC=com',
+  'X509:<S>CN=a',
+  'X509:<S>CN=a,O=b,DC=com',
+  'X509:<S>C=US,O=b,DC=com',
+  'X509:<S>O=b,DC=com,CN=a',
+  'X509:<S>CN=a SN=b,DC=com',
+  'X509:<S>CN=a DC=b,O=x',
+  'X509:<S>CN=a,CN=b DC=com',
+  'X509:<I>CN=CA,C=US<S>C=US,CN=x',
+  'X509:<S>/C=US',
+  'X509:<S> /C=US/CN=a b/O=x,y',
+  'X509:<S>/C=US/CN=a;b',
+  'X509:<S>/C=US/CN=a/b',
+  'X509:<S>C=US/CN=a',
+  'X509:<S>1/C=US',
+  'X509:<S>C=US,CN=a/b',
+  'X509:<S>C=US,CN=a;b',
+  'X509:<S>C=US ; CN=x',
+  'X509:<S>C=US , CN=x',
+  'X509:<S>C=US  ,CN=x',
+  'X509:<S>C=US,\tCN=x',
+  'X509:<S>C=US,CN\t=x',
+  'X509:<S>C=US,CN=\tx',
+  'X509:<S>C=US, ',
+  'X509:<S>C=US,',
+  'X509:<S>C=US,CN="x" ',
+  'X509:<S>C=US,CN="x,y" ',
+  'X509:<S>C=US,CN="x,y"z',
+  'X509:<S>C=US,CN="x,y" SN=z',
+  'X509:<S>C=US,CN="x,y"  SN=z',
+  'X509:<S>C=US,CN="x,y" + SN=z',
+  'X509:<S>C=US,CN="x,y" ,SN=z',
+  'X509:<S>C=US,CN="x,y"SN=z',
+  'X509:<S>C=US,CN=x  SN=y',
+  'X509:<S>C=US,CN=x +SN=y',
+  'X509:<S>C=US,CN=x+ SN=y',
+  'X509:<S>C=US,CN=x +y',
+  'X509:<S>C=US,CN=x drink=y',
+  'X509:<S>C=US,CN=x 1.2.3=y',
+  'X509:<S>C=US,CN=x,drink=y',
+  'X509:<S>C=US,CN=x y',
+  'X509:<S>C=US,CN=#04',
+  'X509:<S>C=US,CN=#040',
+  'X509:<S>C=US,CN=a#04',
+  'X509:<S>C=US,CN="#04"',
+  'X509:<S>C=US,CN=#AB',
+  'X509:<S>C=US,CN=a=b',
+  'X509:<S>C=US,CN=a<b',
+  'X509:<S>C=US,CN=a>b',
+  'X509:<S>C=US,CN=a\nb',
+  'X509:<S>C=US,CN=" a"',
+  'X509:<S>C=US,CN="a "',
+  'X509:<S>C=US,CN="a b"',
+  'X509:<S>C=US,CN=""',
+  'X509:<S>C=US,CN="a""b',
+  'X509:<S>C=US,CN="a""',
+  'X509:<S>C=US,CN=',
+  'X509:<S>CN=,C=US',
+  'X509:<S>C=US,=x',
+  'X509:<S>C=US,1.2=x',
+  'X509:<S>C=US,1=x',
+  'X509:<S>C=US,oid.2.5.4.3=x',
+  'X509:<S>C=US,OID.1.2.3=x',
+  'X509:<S>C=US,1.2.=x',
+  'X509:<S>C=US,a-b=x',
+  'X509:<S>C=US,cn=x',
+  'X509:<S>C=US,CN=a\\+b',
+  'X509:<S>C=US,CN=a\\"b',
+  'X509:<S>C=US,CN=a\\;b',
+  'X509:<S>C=US,CN=a\\=b',
+  'X509:<S>C=US,CN=a\\#b',
+  'X509:<S>C=US,CN=a\\>b',
+  'X509:<S>C=US,CN=a\\,CN=b',
+  'X509:<S>C=US,CN=a\\, OID.1.2=b',
+  'X509:<S>C=US,CN=a\\,b=',
+  'X509:<S>C=US,CN=a\\,b\\',
+  'X509:<S>C=US,CN=\\ a\\ ,O=x',
+  'X509:<S>C=US,CN=a\\,b ,O=x',
+  'X509:<S>C=US,CN=a\\,b\\20,O=x',
+  'X509:<S>C=US,CN="a\\,b"',
+  'X509:<S>C=US,CN="a""\\,b",O=x',
+  'X509:<S>C=US,CN=\\c3\\b6\\C3\\A4',
+  'X509:<S>C=US,CN=\\c3',
+  'X509:<S>C=US,CN=\\73\\b6',
+  'X509:<S>C=US,CN=\\c3\\76',
+  'X509:<S>C=US,CN=a\\3db',
+  'X509:<S>C=US,CN=a\\22b',
+  'X509:<S>C=US,CN=a\\41b',
+  'X509:<S>C=US,CN=LAB\\,x',
+];
+
+await t.test('what is read and said of each value is as before, to the letter', async (t) => {
+  const short = (text: string) => (text.length > 300 ? `${text.slice(0, 60)}...` : text);
+  const told = (faults: readonly { readonly code: string; readonly text: string }[]) =>
+    faults.map(({ code, text }) => `  ${code}: ${short(JSON.stringify(text))}`);
+  const lines = [...alone.map(([value]) => value), ...edges].flatMap((value) => {
+    const { form, strength, faults, corrected, parts } = diagnoseParts(value);
+    const read = parts.map(({ hex, name, ...part }) => [
+      part.tag,
+      part.corrected,
+      hex,
+      name === null ? null : `${name.order} ${name.certain}`,
+    ]);
+    return [`${short(JSON.stringify(value))} ${form} ${strength}`, ...told(faults)].concat(
+      corrected === null ? [] : `  corrected ${JSON.stringify(corrected)}`,
+      parts.length === 0 ? [] : `  parts ${short(JSON.stringify(read))}`,
+    );
+  });
+  const beside = [...rows.map(([value]) => value), ...likenesses].flatMap((value) => {
+    const { faults, corrected } = diagnoseAgainst(value, own, candidates);
+    return [JSON.stringify(value), ...told(faults)].concat(
+      corrected === null ? [] : `  corrected ${JSON.stringify(corrected)}`,
+    );
+  });
+  const text = [...lines, '', 'beside a certificate', ...beside, ''].join('\n');
+  t.strictSame(text.split('\n'), readFileSync(new URL('cases/values/told.txt', import.meta.url), 'utf8').split('\n'));
+});
+
+await t.test('names of attributes that others write are put right', async (t) => {
+  for (const [written, right] of otherNames) {
+    const value = `X509:<S>C=US,${right}=a`;
+    t.equal(diagnoseValue(`X509:<S>C=US,${written}=a`).corrected, value, written);
+    t.strictSame(diagnoseValue(value).faults, [], right);
   }
 });

@@ -138,6 +138,8 @@ function tagFaults(parts: readonly StoredPart[]): readonly Fault[] {
         code: 'emptyPart',
         text: `nothing stands behind <${name}>: where that were looked for, every certificate without it would match`,
       });
+    if (name !== '' && tag !== tag.trim())
+      faults.push({ code: 'blanks', text: `there is a blank inside the brackets of <${name}>` });
     if (seen.has(name)) faults.push({ code: 'duplicateTag', text: `<${name}> is there more than once` });
     seen.add(name);
   }

@@ -48,7 +48,7 @@ function readHex(text: string, tag: 'SR' | 'SKI' | 'SHA1-PUKEY'): Pick<ReadPart,
     .replaceAll(/[\s:.-]|\p{Cf}/gu, '')
     .toLowerCase();
   const separated = digits.length !== trimmed.length;
-  if (digits === '') return { faults: [], corrected: null, hex: null };
+  if (trimmed === '') return { faults: [], corrected: null, hex: null };
   if (!/^[0-9a-f]+$/.test(digits))
     return { faults: [{ code: 'notHex', text: `<${tag}> is not in hexadecimal digits` }], corrected: null, hex: null };
   const faults: Fault[] = [];

@@ -89,14 +89,14 @@ class Reading {
     while (this.#at < this.#text.length) {
       const type = this.#type();
       if (type === null) {
-        this.add('unreadableName', `the ${this.#what} has a part that is no attribute and its value`);
-        this.certain = false;
+        this.#unreadable();
         return rdns;
       }
       rdn.push({ type, text: this.#text[this.#at] === '"' ? this.#quoted() : this.#plain() });
       if (this.#separator() === 'rdn') {
         rdns.push(rdn);
         rdn = [];
+        if (this.#at >= this.#text.length) this.#unreadable();
       }
     }
     if (rdn.length > 0) rdns.push(rdn);
@@ -127,6 +127,11 @@ class Reading {
     if (found === null) return null;
     const [whole, name = '', equals] = found;
     return { name, length: whole.length, blanks: equals !== '=' || !whole.startsWith(name) };
+  }
+
+  #unreadable(): void {
+    this.add('unreadableName', `the ${this.#what} has a part that is no attribute and its value`);
+    this.certain = false;
   }
 
   #blanks(): void {
