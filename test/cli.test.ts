@@ -103,7 +103,7 @@ interface Ready {
   readonly [key: string]: unknown;
 }
 
-await t.test('the lab', { timeout: 170_000 }, async (t) => {
+await t.test('the lab', { timeout: 380_000 }, async (t) => {
   const cwd = await scratch(t);
   const words = ['lab', '--folder', 'certs', '--var', 'run'];
   let firstPem = '';
