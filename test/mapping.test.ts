@@ -6,6 +6,7 @@ import t from 'tap';
 import type { Instant, Millis, Sid } from '../src/base/brand.ts';
 import { recordSteps } from '../src/base/steps.ts';
 import type { DomainNames } from '../src/directory/directory.ts';
+import { timeRefusalFrom } from '../src/mapping/account-state.ts';
 import { createCacheKeys } from '../src/mapping/cache-key.ts';
 import { candidatesOf, maximumMailNames } from '../src/mapping/candidates.ts';
 import { createMapper } from '../src/mapping/mapper.ts';
@@ -704,4 +705,62 @@ await t.test('a refusal is the last step', async (t) => {
     await scene.map({ steps });
     t.equal(steps.list.at(-1)?.outcome, code);
   }
+});
+
+await t.test(
+  'from when on a cached account has to be looked at again: the end of the hour, its own end, or never',
+  async (t) => {
+    const from = (facts: Partial<AccountFacts>, logonHours = true) =>
+      timeRefusalFrom(fakeAccount({ ...alice, ...facts }), (start + minute) as Instant, { logonHours });
+    const hours = 'ff'.repeat(21);
+    t.equal(from({}), Infinity);
+    t.equal(from({ logonHours: hours }), start + 60 * minute);
+    t.equal(from({ logonHours: hours }, false), Infinity, 'hours do not count');
+    t.equal(from({ expires: '2026-11-22T12:30:00Z' }), start + 30 * minute);
+    t.equal(from({ expires: '2026-11-22T12:30:00Z', logonHours: hours }), start + 30 * minute, 'whichever is first');
+    t.equal(from({ expires: '2026-11-22T13:30:00Z', logonHours: hours }), start + 60 * minute);
+  },
+);
+
+await t.test('why a mapping is strong enough is told, or what it lacks', async (t) => {
+  const weak = [{ ...alice, altSecurityIdentities: ['X509:<S>CN=alice'], whenCreated: '2026-01-01T00:00:00Z' }];
+  const told = async (scene: Parameters<typeof setScene>[0]) => {
+    const steps = recordSteps(() => 0);
+    const answer = await setScene(scene).map({ steps });
+    return answer.result.kind === 'mapped' ? steps.list.at(-2)?.detail : answer.result.verdict.detail;
+  };
+  t.equal(await told({ accounts: [alice] }), 'X509IssuerSerialNumber is a strong method');
+  t.equal(
+    await told({ accounts: weak, certificate: { sid: `${labSid}-1105` } }),
+    `the mapping is weak, and the SID extension confirms it with ${labSid}-1105`,
+  );
+  t.equal(
+    await told({ accounts: weak, settings: weakly }),
+    'the mapping is weak, and StrongCertificateBindingEnforcement is 0',
+  );
+  const lacking = 'LAB\\alice is found only by X509SubjectOnly, which is weak, and the certificate has no SID';
+  t.equal(await told({ accounts: weak }), `${lacking} (KDC event 39)`);
+  const compatible = { strongCertificateBindingEnforcement: 1, certificateBackdatingCompensation: 0 } as const;
+  t.match(
+    await told({ accounts: weak, settings: compatible, certificate: { notBefore: '2026-02-01T00:00:00Z' } }),
+    `${lacking}, but the certificate is valid from 2026-02-01T00:00:00.000Z, the account was created 2026-01-01T00:00:00.000Z`,
+  );
+  t.match(
+    await told({
+      accounts: weak,
+      settings: { ...compatible, certificateBackdatingCompensation: 60 },
+      certificate: { notBefore: '2026-02-01T00:00:00Z' },
+    }),
+    /, compensation \S+/,
+  );
+  const both = { certificate: { upns: ['alice@lab.example.test'] }, settings: { certificateMappingMethods: 0x1c } };
+  const named = [{ name: 'LAB\\alice', rid: 1105, upn: 'alice@lab.example.test' }];
+  t.match(
+    await told({ ...both, accounts: named }),
+    /^RCMP finds it by UPN, which asks for no strength, although the KDC would refuse it: LAB\\alice is found only by UPN,/,
+  );
+  t.equal(
+    await told({ ...both, accounts: named, settings: { certificateMappingMethods: 0x4 } }),
+    'RCMP finds it by UPN, which asks for no strength',
+  );
 });
