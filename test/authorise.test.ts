@@ -66,6 +66,12 @@ function locationWith(authorize: Partial<AuthorizeRule>, more: Partial<LocationS
     whoami: false,
     maximumAge: null,
     dialects: [],
+    groups: 'none',
+    audience: null,
+    forwarded: [],
+    upgrades: [],
+    webSocketOrigins: null,
+    preflight: null,
     upstream: {} as LocationSettings['upstream'],
     ...more,
   };

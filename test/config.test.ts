@@ -93,12 +93,14 @@ void t.test('settings: the defaults of a small configuration', async (t) => {
     labOnly: false,
     outcomes: 'safe',
     verdictHeader: false,
-    identityHeaders: {
-      user: 'X-Remote-User',
-      upn: 'X-Remote-Upn',
-      sid: 'X-Remote-Sid',
-      verify: 'X-Client-Verify',
-      arr: 'X-ARR-ClientCert',
+    identity: {
+      headers: {
+        user: 'X-Remote-User',
+        upn: 'X-Remote-Upn',
+        sid: 'X-Remote-Sid',
+        verify: 'X-Client-Verify',
+        arr: 'X-ARR-ClientCert',
+      },
     },
     mapping: {
       strongCertificateBindingEnforcement: 2,
@@ -510,7 +512,7 @@ void t.test('settings: every limit is read from its own key', async (t) => {
   for (const [index, key] of counts.entries()) t.equal(flat[key], index + 20, key);
   for (const [index, key] of [...sizes, ...furtherSizes].entries()) t.equal(flat[key], (index + 40) * 1024, key);
   t.equal(limits.maximumCertificates, 77);
-  t.same(sites[0]?.locations[0]?.upstream, {
+  t.same(sites[0]?.locations[0]?.upstream.servers[0], {
     origin: 'http://127.0.0.1:8080',
     maximumConnections: 3,
     maximumQueue: 4,
@@ -528,8 +530,18 @@ void t.test('settings: limits of a backend are inherited key by key from limits,
     ).replace('      /payroll:\n', '      /payroll:\n        upstreamLimits: { maximumQueue: 9, bodyTimeout: 0s }\n'),
   );
   const [payroll, root] = sites[0]?.locations ?? [];
-  t.match(root?.upstream, { maximumQueue: 7, maximumConnections: 8, bodyTimeout: 300_000, connectTimeout: 5000 });
-  t.match(payroll?.upstream, { maximumQueue: 9, maximumConnections: 8, bodyTimeout: 0, connectTimeout: 5000 });
+  t.match(root?.upstream.servers[0], {
+    maximumQueue: 7,
+    maximumConnections: 8,
+    bodyTimeout: 300_000,
+    connectTimeout: 5000,
+  });
+  t.match(payroll?.upstream.servers[0], {
+    maximumQueue: 9,
+    maximumConnections: 8,
+    bodyTimeout: 0,
+    connectTimeout: 5000,
+  });
 });
 
 void t.test('settings: paths are relative to the configuration file', async (t) => {
@@ -553,10 +565,10 @@ void t.test('settings: paths are relative to the configuration file', async (t) 
 });
 
 void t.test('settings: header names can be changed, also with each other', async (t) => {
-  const { identityHeaders } = await settingsOf(
+  const { identity } = await settingsOf(
     changed('trust:', 'identity: { headers: { user: X-Remote-Upn, upn: X-Remote-User, arr: X-Cert } }\ntrust:'),
   );
-  t.match(identityHeaders, { user: 'X-Remote-Upn', upn: 'X-Remote-User', sid: 'X-Remote-Sid', arr: 'X-Cert' });
+  t.match(identity.headers, { user: 'X-Remote-Upn', upn: 'X-Remote-User', sid: 'X-Remote-Sid', arr: 'X-Cert' });
   const clash = await failureOf(changed('trust:', 'identity: { headers: { user: x_remote_upn } }\ntrust:'));
   t.match(
     clash.message,

@@ -66,7 +66,7 @@ void t.test('the prepared configuration listens where the compose file expects i
   ].map(String);
   const published = (compose.services['gateway']?.ports ?? []).map((text) => text.split(':').at(-1));
   t.same(new Set(published), new Set(listens));
-  const upstream = new URL(settings.sites[0]?.locations[0]?.upstream.origin ?? '');
+  const upstream = new URL(settings.sites[0]?.locations[0]?.upstream.servers[0]?.origin ?? '');
   t.ok(upstream.hostname in compose.services, `upstream ${upstream.hostname} is a service`);
   t.ok(compose.services[upstream.hostname]?.command?.at(-1)?.endsWith(`:${upstream.port}`));
 

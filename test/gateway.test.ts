@@ -285,6 +285,7 @@ function site(more: Partial<SiteSettings>, locations: readonly Partial<LocationS
     hosts: [],
     pathCase: 'ignore',
     encodedSlash: 'refuse',
+    probes: [],
     locations: locations.map((location) => ({ ...base, ...location })),
     ...more,
   };
@@ -1238,7 +1239,12 @@ void t.test('what was decided while something ended is not remembered', async (t
   const setup = {
     generation: 1,
     clock: { now: () => 0 },
-    settings: { limits: { recheck: 60_000 }, mapping: {}, trust: new Map([['b', { store: {} }]]), identityHeaders: {} },
+    settings: {
+      limits: { recheck: 60_000 },
+      mapping: {},
+      trust: new Map([['b', { store: {} }]]),
+      identity: { headers: {} },
+    },
     judge: { judge: () => ({ path, evidence: [], until: Infinity }) },
     mapper: {
       map: () => mapper.result.promise,

@@ -145,15 +145,17 @@ async function contactPrincipals({ principals, settings }: Setup): Promise<reado
 
 async function contactUpstreams(setup: Setup): Promise<readonly Contact[]> {
   return Promise.all(
-    [...setup.upstreams()].map(async (upstream) => {
-      const reason = await upstream.probe();
-      return {
-        what: `upstream ${upstream.origin}`,
-        answers: reason === null,
-        finding: false,
-        detail: reason ?? 'answers',
-      };
-    }),
+    [...new Map([...setup.upstreams()].flatMap(({ servers }) => servers).map((one) => [one.origin, one])).values()].map(
+      async (upstream) => {
+        const reason = await upstream.probe();
+        return {
+          what: `upstream ${upstream.origin}`,
+          answers: reason === null,
+          finding: false,
+          detail: reason ?? 'answers',
+        };
+      },
+    ),
   );
 }
 

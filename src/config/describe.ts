@@ -185,7 +185,7 @@ function locationRule(site: SiteSettings, location: LocationSettings): LocationR
     whoami,
     maximumAge,
     dialects,
-    upstream: upstream.origin,
+    upstream: upstream.name,
   };
 }
 

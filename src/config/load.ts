@@ -9,10 +9,12 @@ import { Failure } from '../base/failure.ts';
 import type { BindingTrust, Settings } from '../gateway/settings.ts';
 import type { BindingSettings } from '../tls/binding.ts';
 import type { TrustStore } from '../trust/judgement.ts';
+import { readAuthEndpoints } from './auth-endpoints.ts';
 import { readAuthorizes } from './authorize.ts';
 import { checkLate, clientCertificateOf, readBindings, type BindingDraft } from './bindings.ts';
 import { complain } from './complaint.ts';
 import { readDirectory } from './directory-section.ts';
+import { readIdentity } from './identity.ts';
 import { issuerHints } from './issuer-hints.ts';
 import { readLog } from './log-section.ts';
 import { readMapping } from './mapping-section.ts';
@@ -26,7 +28,8 @@ import { checkRevocation } from './revocation-checks.ts';
 import { locationsBehind, readSites, type SiteDraft } from './sites.ts';
 import { maximumConfigurationBytes, readSource, type Source } from './source.ts';
 import { judgeSettings, knownAuthorities, readTrust } from './trust.ts';
-import { adminSettings, headerNames, limitSettings } from './values.ts';
+import { adminSettings, limitSettings } from './values.ts';
+import { readUpstreams } from './upstreams.ts';
 import { staplingOf } from './stapling.ts';
 import { checkWeaknesses } from './weaknesses.ts';
 
@@ -116,7 +119,8 @@ async function settingsOf(reading: Reading): Promise<Omit<Settings, 'warnings'> 
     sites: sites.map(({ settings }) => settings),
     directory: sites.some(maps) ? directory : null,
     mapping,
-    identityHeaders: headerNames(written.identity.headers, reading),
+    identity: readIdentity(written.identity, reading),
+    authEndpoints: await readAuthEndpoints(written.authEndpoints, reading),
     verdictHeader: written.verdictHeader,
     limits: limitSettings(written.limits, reading),
     admin: adminSettings(written.admin, bindings, reading),
@@ -141,8 +145,9 @@ function trustOf(
 
 function locationDefaults(written: Parts) {
   return {
-    dialects: written.identity.dialects,
+    identity: written.identity,
     upstreamLimits: written.limits.upstream,
+    upstreams: readUpstreams(written.upstreams),
     mappingSwitch: written.clientCertificateMapping,
   };
 }
@@ -209,6 +214,7 @@ function bindingSettings(
     disableTls13,
     disableTls12,
     enableSessionTicket,
+    ...(written.proxyProtocol && { proxyProtocol: written.proxyProtocol }),
     issuerHints: trust === undefined ? [] : issuerHints(draft, clientCertificate !== 'never', trust.store, reading),
     trustDigest: digestOf(
       'binding trust',

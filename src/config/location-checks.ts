@@ -44,7 +44,17 @@ function checkLoop(
   bindings: readonly BindingDraft[],
   reading: Reading,
 ): void {
-  const { protocol, hostname, port } = new URL(location.settings.upstream.origin);
+  for (const { origin } of location.settings.upstream.servers) checkServer(origin, location, site, bindings, reading);
+}
+
+function checkServer(
+  origin: string,
+  location: LocationDraft,
+  site: SiteDraft,
+  bindings: readonly BindingDraft[],
+  reading: Reading,
+): void {
+  const { protocol, hostname, port } = new URL(origin);
   const target = port === '' ? (protocol === 'https:' ? 443 : 80) : Number(port);
   const own = bindings.find(({ endpoint }) => endpoint.port === target && isOwn(hostname, endpoint));
   if (own === undefined) return;

@@ -15,14 +15,17 @@ import { loosening, refusesAll, strictestOf } from './loosening.ts';
 import type { Reading } from './reading.ts';
 import type { Language } from './schema.ts';
 import type { Path } from './source.ts';
+import { inheritTraffic, rootTraffic, type LocationTraffic } from './traffic.ts';
+import { upstreamGroupOf, type UpstreamsByName } from './upstreams.ts';
 
 type WrittenSite = Language['sites'][number];
 type Written = WrittenSite['locations'][string];
 
 /** What a site's root has where nothing is written. */
 export interface LocationDefaults {
-  readonly dialects: LocationSettings['dialects'];
+  readonly identity: Pick<LocationSettings, 'dialects' | 'groups' | 'forwarded'>;
   readonly upstreamLimits: Omit<UpstreamSettings, 'origin'>;
+  readonly upstreams: UpstreamsByName;
   /** The server-level switch. */
   readonly mappingSwitch: boolean;
   /** What each location writes under `authorize`. */
@@ -132,7 +135,8 @@ interface Inherited {
   readonly authorize: AuthorizeRule;
   readonly whoami: boolean;
   readonly maximumAge: Millis | null;
-  readonly dialects: LocationSettings['dialects'];
+  readonly identity: Pick<LocationSettings, 'dialects' | 'groups' | 'audience' | 'forwarded'>;
+  readonly traffic: LocationTraffic;
   readonly origin: string | null;
   readonly upstreamLimits: Omit<UpstreamSettings, 'origin'>;
 }
@@ -146,7 +150,8 @@ function rootRule(site: WrittenSite, defaults: LocationDefaults): Inherited {
     authorize: rootAuthorize,
     whoami: false,
     maximumAge: null,
-    dialects: defaults.dialects,
+    identity: { ...defaults.identity, audience: null },
+    traffic: rootTraffic,
     origin: site.upstream ?? null,
     upstreamLimits: { ...defaults.upstreamLimits, ...withoutUndefined(site.upstreamLimits ?? {}) },
   };
@@ -160,7 +165,8 @@ function inherit(own: Written, above: Inherited, { rules }: LocationDefaults): I
     authorize: { ...above.authorize, ...(own.authorize && rules.get(own.authorize)) },
     whoami: own.whoami ?? above.whoami,
     maximumAge: own.maximumAge === undefined ? above.maximumAge : own.maximumAge,
-    dialects: own.identity?.dialects ?? above.dialects,
+    identity: { ...above.identity, ...withoutUndefined(own.identity ?? {}) },
+    traffic: inheritTraffic(own, above.traffic),
     origin: own.upstream ?? above.origin,
     upstreamLimits: { ...above.upstreamLimits, ...withoutUndefined(own.upstreamLimits ?? {}) },
   };
@@ -181,8 +187,9 @@ function settingsOf(
     authorize: rule.authorize,
     whoami: rule.whoami,
     maximumAge: rule.maximumAge,
-    dialects: rule.dialects,
-    upstream: { origin, ...rule.upstreamLimits },
+    ...rule.identity,
+    ...rule.traffic,
+    upstream: upstreamGroupOf({ reference: origin, limits: rule.upstreamLimits }),
   };
 }
 

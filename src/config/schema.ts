@@ -5,14 +5,18 @@
  */
 import { z } from 'zod';
 import { accessFlagBits, type AccessFlag } from '../iis/access-flags.ts';
-import { endpoint, hostName, ipAddress, listener, origin } from './addresses.ts';
+import { endpoint, hostName, ipAddress, listener } from './addresses.ts';
+import { authEndpoints } from './auth-endpoint-schema.ts';
 import { authorize } from './authorize-schema.ts';
 import { directory } from './directory-schema.ts';
+import { identity, locationIdentity } from './identity-schema.ts';
 import { group, maybe, needed, standard } from './keys.ts';
 import { log } from './log-schema.ts';
 import { mapping } from './mapping-schema.ts';
 import { certificatesReference, fileReference, secretReference } from './references.ts';
 import { revocation } from './revocation-schema.ts';
+import { locationTraffic, probes, proxyProtocol } from './traffic-schema.ts';
+import { ownUpstreamLimits, upstreamLimits, upstreamReference, upstreams } from './upstreams-schema.ts';
 import {
   choice,
   count,
@@ -22,7 +26,6 @@ import {
   retrievalTimeout,
   size,
   text,
-  unavailable,
   usage,
   workers,
   type Scalar,
@@ -30,7 +33,6 @@ import {
 
 const name: Scalar<string> = text('a name', (raw) => ({ value: raw }));
 const path: Scalar<string> = text('a path', (raw) => ({ value: raw }));
-const headerName: Scalar<string> = text('a header name', (raw) => ({ value: raw }));
 
 const certificate = group(
   {
@@ -96,6 +98,7 @@ export const binding = group(
       false,
       'no OCSP answer with the server certificate; without this one is sent where `revocation.hosts` has its responder',
     ),
+    proxyProtocol: proxyProtocol.optional(),
     trust: group(
       {
         roots: certificates.min(1).describe('trust anchors of this binding alone'),
@@ -106,21 +109,6 @@ export const binding = group(
   },
   'an endpoint, its certificate and what it asks of clients',
 );
-
-const dialects = z.array(
-  choice(['remote-user', 'arr'], {
-    rfc9440: 'the Client-Cert header of RFC 9440 is not written yet',
-    xfcc: 'the X-Forwarded-Client-Cert header is not written yet',
-  }),
-);
-
-const upstreamLimits = {
-  maximumConnections: count(1, 10_000).describe('connections to one backend'),
-  maximumQueue: count(0, 1_000_000).describe('requests that wait for one; beyond: 503'),
-  connectTimeout: duration(1).describe('for a connection to a backend'),
-  headersTimeout: duration(1).describe('from the end of the request to the headers of the answer'),
-  bodyTimeout: duration().describe('between two pieces of an answer; 0s: no limit'),
-};
 
 export const location = group(
   {
@@ -152,15 +140,10 @@ export const location = group(
       orNull(duration(1)),
       'how long ago the account may have been read from a directory; null: no bound but the cache',
     ),
-    identity: group(
-      { dialects: dialects.optional().describe('in place of the global ones') },
-      'headers for the backend',
-    ).optional(),
-    upstream: maybe(origin, 'backend of this location'),
-    upstreamLimits: z
-      .strictObject(optionals(upstreamLimits))
-      .optional()
-      .describe('in place of limits.upstream, key by key'),
+    identity: locationIdentity.optional(),
+    upstream: maybe(upstreamReference, 'backend of this location'),
+    upstreamLimits: ownUpstreamLimits.optional(),
+    ...locationTraffic,
   },
   'a rule for a path and what lies below; inherits key by key from the nearest path above',
 );
@@ -172,11 +155,9 @@ export const site = group(
     hosts: z.array(hostName).prefault([]).describe('names it answers to; none: every name that no other site claims'),
     pathCase: standard(choice(['ignore', 'exact']), 'ignore', 'how location paths are compared'),
     encodedSlash: standard(choice(['refuse', 'keep']), 'refuse', 'what %2F in a path means: 400, or part of a name'),
-    upstream: maybe(origin, 'backend of all locations that name none'),
-    upstreamLimits: z
-      .strictObject(optionals(upstreamLimits))
-      .optional()
-      .describe('in place of limits.upstream, key by key'),
+    upstream: maybe(upstreamReference, 'backend of all locations that name none'),
+    upstreamLimits: ownUpstreamLimits.optional(),
+    probes,
     locations: z.record(z.string(), location).prefault({}).describe('path to rule; / is always there'),
   },
   'what the host names of some bindings serve',
@@ -205,27 +186,6 @@ export const trust = group(
     ),
   },
   'who vouches for clients',
-);
-
-export const identity = group(
-  {
-    dialects: dialects.prefault(['remote-user']).describe('which headers the backend gets'),
-    headers: group(
-      {
-        user: maybe(headerName, 'in place of X-Remote-User'),
-        upn: maybe(headerName, 'in place of X-Remote-Upn'),
-        sid: maybe(headerName, 'in place of X-Remote-Sid'),
-        verify: maybe(headerName, 'in place of X-Client-Verify'),
-        arr: maybe(headerName, 'in place of X-ARR-ClientCert'),
-      },
-      'other names for headers; the standard names stay protected',
-    ).prefault({}),
-    assertion: maybe(
-      unavailable('signed assertions are not written yet', 'leave it out'),
-      'a signed statement for the backend',
-    ),
-  },
-  'how the backend hears of the client',
 );
 
 export const admin = group(
@@ -268,16 +228,7 @@ export const limits = group(
     recheck: standard(duration(1000), '60s', 'how often live connections are judged, mapped and authorised again'),
     drainTimeout: standard(duration(), '30s', 'how long requests in flight may take when the gateway stops'),
     maximumCertificates: standard(count(1, 10_000_000), 10_000, 'client certificates kept with their verdict'),
-    upstream: group(
-      {
-        maximumConnections: upstreamLimits.maximumConnections.prefault(100),
-        maximumQueue: upstreamLimits.maximumQueue.prefault(1000),
-        connectTimeout: upstreamLimits.connectTimeout.prefault('5s'),
-        headersTimeout: upstreamLimits.headersTimeout.prefault('60s'),
-        bodyTimeout: upstreamLimits.bodyTimeout.prefault('5m'),
-      },
-      'backends',
-    ).prefault({}),
+    upstream: upstreamLimits.prefault({}),
   },
   'what strangers can make the gateway hold, and how long; counts are per process',
 );
@@ -298,16 +249,12 @@ export const language = {
   revocation: revocation.prefault({}),
   directory: directory.optional(),
   mapping: mapping.prefault({}),
+  upstreams: upstreams.prefault({}),
   identity: identity.prefault({}),
+  authEndpoints: authEndpoints.prefault([]),
   log: log.prefault({}),
   admin: admin.prefault({}),
   limits: limits.prefault({}),
 };
 
 export type Language = { readonly [Key in keyof typeof language]: z.output<(typeof language)[Key]> };
-
-function optionals<S extends Record<string, z.ZodType>>(shape: S): { [K in keyof S]: z.ZodOptional<S[K]> } {
-  return Object.fromEntries(Object.entries(shape).map(([key, type]) => [key, type.optional()])) as {
-    [K in keyof S]: z.ZodOptional<S[K]>;
-  };
-}

@@ -39,6 +39,7 @@ export function readSites(
       hosts: [...new Set(site.hosts)],
       pathCase: site.pathCase,
       encodedSlash: site.encodedSlash,
+      probes: site.probes,
       locations: locations.map((location) => location.settings),
     };
     const draft: SiteDraft = { settings, drafts, locations, path };

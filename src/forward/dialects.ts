@@ -40,7 +40,7 @@ export function identityHeaders(
   client: MappedClient | TrustedClient | 'none',
 ): FlatHeaders {
   const headers: string[] = [];
-  for (const dialect of dialects) writers[dialect](headers, names, client);
+  for (const dialect of dialects) writers[dialect]?.(headers, names, client);
   return headers;
 }
 
@@ -69,7 +69,7 @@ export function checkHeaderNames(names: HeaderNames): void {
 
 type Writer = (headers: string[], names: HeaderNames, client: MappedClient | TrustedClient | 'none') => void;
 
-const writers: Readonly<Record<DialectName, Writer>> = {
+const writers: Readonly<Partial<Record<DialectName, Writer>>> = {
   'remote-user': (headers, names, client) => {
     if (client !== 'none' && isMapped(client)) pushAccount(headers, names, client);
     headers.push(names.verify, client === 'none' ? 'NONE' : 'SUCCESS');

@@ -6,7 +6,22 @@ import type { Readable } from 'node:stream';
 import type { Millis } from '../base/brand.ts';
 import type { Verdict } from '../base/verdict.ts';
 
-export type DialectName = 'remote-user' | 'arr';
+/** In the order in which they are documented; what each writes is said in `forward/dialects.ts`. */
+export const dialectNames = [
+  'remote-user',
+  'rfc9440',
+  'xfcc',
+  'arr',
+  'aspnetcore',
+  'ancm',
+  'traefik',
+  'nginx',
+  'iis',
+  'ms-client-principal',
+  'assertion',
+] as const;
+
+export type DialectName = (typeof dialectNames)[number];
 
 /** Header names of the dialects; defaults in `forward/dialects.ts`, each can be renamed in configuration. */
 export interface HeaderNames {
@@ -33,6 +48,10 @@ export interface UpstreamSettings {
   readonly queueTimeout?: Millis;
   /** Path of a Unix socket to connect to; `origin` then only gives scheme and host. */
   readonly socketPath?: string;
+  /** What the connection begins with: the client's address (PROXY protocol). Such a connection belongs to one client. Absent: nothing. */
+  readonly proxyProtocol?: 'v1' | 'v2';
+  /** Offer HTTP/2 to an https origin; absent: HTTP/1.1 alone. */
+  readonly http2?: boolean;
   /** How an https origin is trusted and how we show ourselves to it; absent: Node's own roots, no certificate. */
   readonly tls?: UpstreamTls;
 }
@@ -44,6 +63,42 @@ export interface UpstreamTls {
   readonly serverName?: string;
   /** PEM: the gateway's own client certificate. */
   readonly certificate?: { readonly cert: string; readonly key: string };
+}
+
+/** The servers that a location's requests may go to. */
+export interface UpstreamGroupSettings {
+  /** For logs, metrics and messages: as named under `upstreams`, or the origin. */
+  readonly name: string;
+  /** At least one. */
+  readonly servers: readonly UpstreamSettings[];
+  /** Null: a server is believed to be there until a connection fails. */
+  readonly healthCheck: HealthCheckSettings | null;
+  /** Which Host the backend sees: the one the client asked for, or that of the server's origin. */
+  readonly hostHeader: 'client' | 'server';
+}
+
+export interface HealthCheckSettings {
+  /** Request target of the GET that asks, with its slash. */
+  readonly path: string;
+  readonly interval: Millis;
+  readonly timeout: Millis;
+  /** Lowest and highest status that is an answer of health. */
+  readonly status: { readonly from: number; readonly to: number };
+  /** So many failures in a row take a server out, so many successes bring it back. */
+  readonly unhealthyAfter: number;
+  readonly healthyAfter: number;
+}
+
+/** A client's connection, as far as connections to upstreams depend on it. */
+export interface ForwardClient {
+  readonly remoteAddress: string;
+  readonly remotePort: number;
+  readonly localAddress: string;
+  readonly localPort: number;
+  /** Place for the forward room's own memory: upstream connections that belong to this client alone. */
+  pins: unknown;
+  /** Calls `listener` once when the connection is closed; at the next turn where it is closed already. */
+  onceClosed(listener: () => void): void;
 }
 
 /** Flat list of name, value, name, value, as undici and node:http take it. */

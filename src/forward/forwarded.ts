@@ -4,6 +4,9 @@
  */
 import type { FlatHeaders } from './forward-contract.ts';
 
+/** `x-forwarded`: X-Forwarded-For, -Proto and -Host; `forwarded`: the one of RFC 7239. */
+export type ForwardedStyle = 'x-forwarded' | 'forwarded';
+
 export interface ForwardedFacts {
   /** As `socket.remoteAddress` has it. */
   readonly remoteAddress: string;

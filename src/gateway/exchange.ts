@@ -139,9 +139,11 @@ export class Exchange implements Way {
     const { rule } = mapped.trusted.presented;
     const clean = setup.sanitizer.request(this.request.rawHeaders);
     if (isVerdict(clean)) return clean;
+    const upstream = setup.upstreamOf(rule.location).choose();
+    if (upstream === null) return verdict('upstreamUnavailable', `no server of location ${rule.location.path} is left`);
     const good = mapped.identity === null ? 'anonymous' : 'authorised';
     const result = await forward({
-      upstream: setup.upstreamOf(rule.location),
+      upstream,
       method: this.method,
       path: rule.path.path + rule.path.query,
       host: clean.host,

@@ -129,7 +129,7 @@ function dress(authorised: Authorised, setup: Setup, steps: Steps): Outgoing {
   const { dialects } = trusted.presented.rule.location;
   const leaf = trusted.path?.certificates[0];
   const client = leaf === undefined ? 'none' : { certificateDer: leaf.der, account: identity?.account ?? null };
-  const headers = identityHeaders(dialects, setup.settings.identityHeaders, client);
+  const headers = identityHeaders(dialects, setup.settings.identity.headers, client);
   if (steps.recording) steps.note('dress', 'headers', headers.filter((_, index) => index % 2 === 0).join(', '));
   return { authorised, identityHeaders: headers };
 }

@@ -88,7 +88,8 @@ export async function startGateway(
     generation: () => setup.generation,
     mappingCacheEntries: () => setup.mapper?.size ?? 0,
     certificateCacheEntries: () => setup.chains.size,
-    upstreamBusy: () => [...setup.upstreams()].reduce((sum, upstream) => sum + upstream.stats.busy, 0),
+    upstreamBusy: () =>
+      [...setup.upstreams()].flatMap(({ servers }) => servers).reduce((sum, { stats }) => sum + stats.busy, 0),
     revocationSources: () => setup.revocation.states(),
     now: () => facilities.clock.now(),
   });

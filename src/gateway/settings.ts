@@ -5,7 +5,9 @@
 import type { Millis } from '../base/brand.ts';
 import type { AccountKind } from '../base/identity.ts';
 import type { DirectorySettings, PrincipalName } from '../directory/directory.ts';
-import type { DialectName, HeaderNames, UpstreamSettings } from '../forward/forward-contract.ts';
+import type { ForwardedStyle } from '../forward/forwarded.ts';
+import type { DialectName, UpstreamGroupSettings } from '../forward/forward-contract.ts';
+import type { IdentitySettings } from '../forward/identity-settings.ts';
 import type { AccessRule } from '../iis/access-flags.ts';
 import type { Outcomes } from '../iis/verdict-table.ts';
 import type { MappingSettings } from '../mapping/mapper-contract.ts';
@@ -13,6 +15,7 @@ import type { OcspQuestion, RevocationSettings } from '../revocation/revocation-
 import type { BindingSettings, ConnectionLimits } from '../tls/binding.ts';
 import type { JudgeSettings, TrustStore } from '../trust/judgement.ts';
 import type { Certificate } from '../x509/certificate.ts';
+import type { AuthEndpointSettings } from './auth-endpoint-settings.ts';
 
 export type AnonymousRule = 'disabled' | 'fallback' | 'suppressesMapping';
 
@@ -55,7 +58,38 @@ export interface LocationSettings {
   readonly whoami: boolean;
   readonly maximumAge: Millis | null;
   readonly dialects: readonly DialectName[];
-  readonly upstream: UpstreamSettings;
+  /** Whether headers tell the account's groups, and how: by SID alone, or by name and SID. */
+  readonly groups: 'none' | 'sids' | 'names';
+  /** `aud` of signed assertions; null: the name of the upstream. */
+  readonly audience: string | null;
+  /** Which headers tell the client's address. */
+  readonly forwarded: readonly ForwardedStyle[];
+  readonly upstream: UpstreamGroupSettings;
+  /** Protocols, lower case, to which a request may be upgraded here. */
+  readonly upgrades: readonly string[];
+  /** Origins whose pages may open WebSockets here; null: any. */
+  readonly webSocketOrigins: readonly string[] | null;
+  /** CORS preflights that the gateway answers itself, without a certificate; null: none. */
+  readonly preflight: PreflightSettings | null;
+}
+
+/** What a CORS preflight is answered with (Fetch standard, CORS protocol). */
+export interface PreflightSettings {
+  /** Exact origins (`https://app.example.test`); `*` is not among them. */
+  readonly origins: readonly string[];
+  readonly methods: readonly string[];
+  /** Lower case. */
+  readonly headers: readonly string[];
+  readonly credentials: boolean;
+  readonly maximumAge: Millis;
+}
+
+/** A path that the gateway answers itself, without a certificate: for load balancers. */
+export interface ProbeSettings {
+  /** Compared as locations are, as a whole. */
+  readonly path: string;
+  /** `alive`: the process serves; `ready`: as `/readyz`, without reasons. */
+  readonly answers: 'alive' | 'ready';
 }
 
 export interface SiteSettings {
@@ -66,6 +100,7 @@ export interface SiteSettings {
   readonly hosts: readonly string[];
   readonly pathCase: 'ignore' | 'exact';
   readonly encodedSlash: 'refuse' | 'keep';
+  readonly probes: readonly ProbeSettings[];
   /** Longest path first. `/` is always there. */
   readonly locations: readonly LocationSettings[];
 }
@@ -152,7 +187,9 @@ export interface Settings {
   /** Null when no location maps. */
   readonly directory: DirectorySettings | null;
   readonly mapping: MappingSettings;
-  readonly identityHeaders: HeaderNames;
+  readonly identity: IdentitySettings;
+  /** Listeners where other proxies ask. */
+  readonly authEndpoints: readonly AuthEndpointSettings[];
   /** Adds `X-DSMapper-Verdict: 403.7` to every answer; the lab's. */
   readonly verdictHeader: boolean;
   readonly limits: GatewayLimits;

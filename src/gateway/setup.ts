@@ -7,7 +7,7 @@ import type { Clock } from '../base/clock.ts';
 import { createDirectory } from '../directory/forests.ts';
 import type { Directory } from '../directory/directory.ts';
 import { createSanitizer, type Sanitizer } from '../forward/sanitize.ts';
-import { createUpstream, type Upstream } from '../forward/upstream.ts';
+import { createUpstreamGroup, type UpstreamGroup } from '../forward/upstream-group.ts';
 import type { KdcEvent, Mapper } from '../mapping/mapper-contract.ts';
 import { createMapper } from '../mapping/mapper.ts';
 import type { ChainJudge } from './chain-judge.ts';
@@ -39,8 +39,8 @@ export interface Setup {
   /** Whom locations name. */
   readonly principals: PinnedPrincipals;
   readonly sanitizer: Sanitizer;
-  upstreamOf(location: LocationSettings): Upstream;
-  upstreams(): Iterable<Upstream>;
+  upstreamOf(location: LocationSettings): UpstreamGroup;
+  upstreams(): Iterable<UpstreamGroup>;
   close(): Promise<void>;
 }
 
@@ -78,10 +78,10 @@ export function createSetup(settings: Settings, generation: number, facilities: 
   });
   const chains = createChainJudge(settings.limits.maximumCertificates);
   const revocation = createRevocationSetup(settings, { clock, random, metrics, directory: forest, readOnly, report });
-  const upstreams = new Map<string, Upstream>();
+  const upstreams = new Map<string, UpstreamGroup>();
   for (const { upstream } of settings.sites.flatMap((site) => site.locations)) {
     const key = JSON.stringify(upstream);
-    if (!upstreams.has(key)) upstreams.set(key, createUpstream(upstream));
+    if (!upstreams.has(key)) upstreams.set(key, createUpstreamGroup(upstream));
   }
   const byLocation = new Map(
     settings.sites.flatMap((site) =>
@@ -99,7 +99,7 @@ export function createSetup(settings: Settings, generation: number, facilities: 
     mapper,
     directory,
     principals,
-    sanitizer: createSanitizer({ names: settings.identityHeaders }),
+    sanitizer: createSanitizer({ names: settings.identity.headers }),
     upstreamOf(location) {
       const upstream = byLocation.get(location);
       if (upstream === undefined) throw new TypeError(`location ${location.path} belongs to another setup`);

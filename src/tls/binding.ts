@@ -37,8 +37,15 @@ export interface BindingSettings {
   readonly enableSessionTicket: boolean;
   /** PEM of the CAs whose names clients are sent with a request for their certificate; none: no names are sent. */
   readonly issuerHints?: readonly string[];
+  /** Who may, and must, begin a connection with a PROXY protocol header; absent: nobody. Shared by all bindings of an address and port. */
+  readonly proxyProtocol?: ProxyProtocolSettings;
   /** Changes with the trust that judges this binding's clients; tickets and session ids are bound to it. */
   readonly trustDigest: Digest;
+}
+
+export interface ProxyProtocolSettings {
+  /** Addresses and networks (`192.0.2.0/24`) of the proxies. */
+  readonly from: readonly string[];
 }
 
 /** Bounds on what a stranger can make us hold. Counts are per process. */

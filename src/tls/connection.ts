@@ -44,4 +44,8 @@ export interface Connection {
   end(how: 'atOnce' | 'gently'): void;
   /** Place for the gateway's own per-connection memory; the tls room never looks inside. */
   memory: unknown;
+  /** The same for the forward room. */
+  pins: unknown;
+  /** Calls `listener` once when the connection is closed; at the next turn where it is closed already. */
+  onceClosed(listener: () => void): void;
 }

@@ -61,6 +61,7 @@ export class LiveConnection implements Connection {
   readonly localPort: number;
   presented: Presented | null = null;
   memory: unknown = undefined;
+  pins: unknown = undefined;
   /** Set where the connection speaks HTTP/2. */
   session: ServerHttp2Session | null = null;
   readonly #socket: Socket;
@@ -140,6 +141,11 @@ export class LiveConnection implements Connection {
   /** From now on the socket speaks something else than HTTP. */
   becomeTunnel(): void {
     this.#tunnel = true;
+  }
+
+  onceClosed(listener: () => void): void {
+    if (this.#socket.destroyed) setImmediate(listener);
+    else this.#socket.once('close', listener);
   }
 
   end(how: 'atOnce' | 'gently'): void {

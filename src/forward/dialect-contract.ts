@@ -1,0 +1,24 @@
+/**
+ * What the dialects know of a client.
+ */
+import type { Sid } from '../base/brand.ts';
+import type { MappedIdentity } from '../mapping/mapper-contract.ts';
+import type { Certificate } from '../x509/certificate.ts';
+
+export interface Group {
+  readonly sid: Sid;
+  /** `LAB\\Payroll`; null where names were not asked for, or the directory has none for it. */
+  readonly name: string | null;
+}
+
+/** A client whose chain was validated; its account where it was mapped. */
+export interface DressedClient {
+  readonly leaf: Certificate;
+  /** What the client presented after its leaf, in its order (not the validated path). */
+  readonly presentedChain: readonly Uint8Array[];
+  readonly identity: MappedIdentity | null;
+  /** Null: not asked for at this location. */
+  readonly groups: readonly Group[] | null;
+  /** Finished; null: not asked for at this location. */
+  readonly assertion: string | null;
+}
