@@ -7,7 +7,7 @@ import type { AccountMatch, ValueMatch } from './account-values.ts';
 import type { Advice } from './advice.ts';
 
 /** An account may have thousands of values; the first that are wrong tell enough. */
-export const maximumValueAdvice = 50;
+const maximumValueAdvice = 50;
 
 export function valueAdvice({ values }: AccountMatch): readonly Advice[] {
   return values.flatMap(adviceOf).slice(0, maximumValueAdvice);

@@ -2,7 +2,7 @@
  * Prose in lines that a terminal of 80 columns shows whole. Values that somebody is to copy are never broken: whoever prints one
  * gives it a line of its own.
  */
-export const terminalColumns = 80;
+const terminalColumns = 80;
 
 /**
  * Broken at blanks; a word that is longer than a line stays in one piece.

@@ -15,7 +15,7 @@ const distinguishedName: Scalar<string> = text('a distinguished name', (raw) => 
 /** Nothing waits that long: it is only compared with the age of an answer, and roots publish once a year. */
 const tenYears = 3650 * 86_400_000;
 
-export const issuerPolicy = group(
+const issuerPolicy = group(
   {
     certificate: maybe(fileReference, 'the issuer: certificates with this name and key'),
     name: maybe(distinguishedName, 'the issuer: a CA of `trust` by the name of its subject, whatever its key'),

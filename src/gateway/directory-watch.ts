@@ -8,7 +8,7 @@ import type { Recheck } from './recheck.ts';
 import type { Setup } from './setup.ts';
 
 /** Accounts that are read again after a poll that does not say what has changed: 32 searches at most. */
-export const maximumUnseen = 1024;
+const maximumUnseen = 1024;
 
 /** Listens as long as the directory of the setup lives. @param report takes what the log should tell */
 export function watchDirectory(

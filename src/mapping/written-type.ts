@@ -20,7 +20,7 @@ export function readType(written: string): WrittenType {
   return { oid, windows, right: windows.toLowerCase() === written.toLowerCase() };
 }
 
-export function windowsType(oid: string): string {
+function windowsType(oid: string): string {
   return shortNames.get(oid) ?? `OID.${oid}`;
 }
 
