@@ -504,7 +504,7 @@ void t.test('settings: every limit is read from its own key', async (t) => {
     ...counts.map((key, index) => `  ${key}: ${index + 20}`),
     ...[...sizes, ...furtherSizes].map((key, index) => `  ${key}: ${index + 40}KiB`),
     '  maximumCertificates: 77',
-    '  upstream: { maximumConnections: 3, maximumQueue: 4, connectTimeout: 5s, headersTimeout: 6s, bodyTimeout: 0s }',
+    '  upstream: { maximumConnections: 3, maximumQueue: 4, connectTimeout: 5s, headersTimeout: 6s, bodyTimeout: 0s, queueTimeout: 7s, tunnelTimeout: 8s }',
   ];
   const { limits, sites } = await settingsOf(changed('trust:', `limits:\n${lines.join('\n')}\ntrust:`));
   const flat: Record<string, unknown> = { ...limits, ...limits.connections };
@@ -519,6 +519,8 @@ void t.test('settings: every limit is read from its own key', async (t) => {
     connectTimeout: 5000,
     headersTimeout: 6000,
     bodyTimeout: 0,
+    queueTimeout: 7000,
+    tunnelTimeout: 8000,
   });
 });
 

@@ -12,6 +12,8 @@ const limits = {
   connectTimeout: duration(1).describe('for a connection to a backend'),
   headersTimeout: duration(1).describe('from the end of the request to the headers of the answer'),
   bodyTimeout: duration().describe('between two pieces of an answer; 0s: no limit'),
+  queueTimeout: duration(1).describe('for a connection to become free; beyond: 503'),
+  tunnelTimeout: duration().describe('silence of an upgraded connection (WebSocket) that ends it; 0s: no limit'),
 };
 
 export const upstreamLimits = group(
@@ -21,6 +23,8 @@ export const upstreamLimits = group(
     connectTimeout: limits.connectTimeout.prefault('5s'),
     headersTimeout: limits.headersTimeout.prefault('60s'),
     bodyTimeout: limits.bodyTimeout.prefault('5m'),
+    queueTimeout: limits.queueTimeout.prefault('5s'),
+    tunnelTimeout: limits.tunnelTimeout.prefault('5m'),
   },
   'backends',
 );

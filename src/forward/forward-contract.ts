@@ -44,6 +44,8 @@ export interface UpstreamSettings {
   readonly headersTimeout: Millis;
   /** Between two pieces of the answer's body; 0: none (server-sent events). */
   readonly bodyTimeout: Millis;
+  /** How long an upgraded connection may be silent in both directions; 0: for ever; absent: five minutes. */
+  readonly tunnelTimeout?: Millis;
   /** How long a request may wait in the queue before the answer is 503; absent: as long as `connectTimeout`. */
   readonly queueTimeout?: Millis;
   /** Path of a Unix socket to connect to; `origin` then only gives scheme and host. */
