@@ -15,6 +15,8 @@ export interface AssertionSettings {
   /** How long a key signs; it is published before for `overlap`, and after for `overlap` and `lifetime`. */
   readonly rotation: Millis;
   readonly overlap: Millis;
+  /** Octets of a finished token; what would be longer is not made. */
+  readonly maximumBytes: number;
   /** Where keys live between restarts, PEM with mode 0600; null: in memory alone. */
   readonly keyDirectory: string | null;
 }
@@ -29,17 +31,29 @@ export interface AssertionFacts {
   readonly notAfter: Instant;
 }
 
-export interface SignedAssertion {
-  /** JWS compact serialization: visible ASCII. */
-  readonly token: string;
-  /** From here on a new one is to be made: half of its life, so that a backend never sees one that is about to expire. */
-  readonly renewAt: Instant;
-}
+export type SignedAssertion =
+  | {
+      readonly kind: 'signed';
+      /** JWS compact serialization: visible ASCII. */
+      readonly token: string;
+      /** From here on a new one is to be made: half of its life, so that a backend never sees one that is about to expire. */
+      readonly renewAt: Instant;
+    }
+  /** Groups or names would make it longer than `maximumBytes`: it is not made shorter, because who is missing from a list was not refused anything. */
+  | { readonly kind: 'tooLarge'; readonly bytes: number; readonly limit: number }
+  /** `notAfter` is here, or less than a second away (times in a JWT are whole seconds). */
+  | { readonly kind: 'outlived' };
+
+/** A public key as a JWK (RFC 7517) with `kid`, `use` and `alg`. */
+export type PublicJwk = Readonly<Record<string, string>>;
 
 export interface AssertionSigner {
-  /** @throws Failure where no key can be used */
+  /** Refusals are values; rejects for bugs alone. */
   sign(facts: AssertionFacts, now: Instant): Promise<SignedAssertion>;
-  /** JWK Set (RFC 7517): keys that sign now, will sign next, or signed what may still be believed. */
-  jwks(now: Instant): { readonly keys: readonly Readonly<Record<string, unknown>>[] };
+  /** JWK Set: the key that signs now, then those that will sign next or signed what may still be believed, the youngest first. */
+  jwks(now: Instant): { readonly keys: readonly PublicJwk[] };
+  /** Milliseconds for which the set may be kept: within them no token can appear whose key is not in it. */
+  readonly keepFor: Millis;
+  /** Ends timers. */
   close(): void;
 }
