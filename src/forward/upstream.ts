@@ -49,6 +49,10 @@ export interface Upstream {
   /** Constant SNI for undici, which would otherwise take the client's Host and reconnect whenever it changes. */
   readonly serverName: string;
   readonly stats: UpstreamStats;
+  /** `busy` and `queued` of `stats`, at less cost. */
+  readonly outstanding: number;
+  /** For connections on the gateway's own account, health checks: complete when it calls back, and they show no client's address. */
+  readonly connector: buildConnector.connector;
   /** `accepted`: `begin` has been called already or will be. */
   acquire(waiter: Waiter): 'accepted' | 'full' | 'closed';
   /** Leaves the queue; nothing happens where it has begun. */
@@ -82,7 +86,7 @@ class SlotPool implements Upstream {
   readonly #settings: UpstreamSettings;
   readonly #events: UpstreamEvents;
   readonly #clock: Pick<Clock, 'monotonic'>;
-  readonly #connect: buildConnector.connector;
+  readonly connector: buildConnector.connector;
   readonly #slots: Slot[] = [];
   /** Last used on top. */
   readonly #idle: Slot[] = [];
@@ -102,7 +106,7 @@ class SlotPool implements Upstream {
     this.#events = events;
     this.#clock = clock;
     this.#queueTimeout = settings.queueTimeout ?? settings.connectTimeout;
-    this.#connect = connectorFor(settings, url.protocol === 'https:');
+    this.connector = connectorFor(settings, url.protocol === 'https:');
   }
 
   get stats(): UpstreamStats {
@@ -111,6 +115,10 @@ class SlotPool implements Upstream {
       busy: this.#slots.length - this.#idle.length,
       queued: this.#queue.size,
     };
+  }
+
+  get outstanding(): number {
+    return this.#slots.length - this.#idle.length + this.#queue.size;
   }
 
   acquire(waiter: Waiter): 'accepted' | 'full' | 'closed' {
@@ -144,7 +152,7 @@ class SlotPool implements Upstream {
   probe(): Promise<string | null> {
     const { hostname, host, protocol, port } = new URL(this.origin);
     return new Promise((resolve) => {
-      this.#connect({ hostname: withoutBrackets(hostname), host, protocol, port }, (error, socket) => {
+      this.connector({ hostname: withoutBrackets(hostname), host, protocol, port }, (error, socket) => {
         socket?.destroy();
         resolve(error === null ? null : reasonOf(error));
       });
@@ -180,7 +188,7 @@ class SlotPool implements Upstream {
     const client = new Client(this.origin, {
       pipelining: 1,
       allowH2: false,
-      connect: this.#connect,
+      connect: this.connector,
       headersTimeout,
       bodyTimeout,
       keepAliveTimeout: idleTimeout,

@@ -265,6 +265,8 @@ await t.test('what undici refuses after all is an internal error and costs no co
     origin: upstream.origin,
     serverName: upstream.serverName,
     stats: upstream.stats,
+    outstanding: 0,
+    connector: upstream.connector,
     acquire(waiter) {
       const error = Object.assign(new Error('no'), { code: 'UND_ERR_INVALID_ARG' });
       const client = {
