@@ -136,7 +136,8 @@ export class Exchange implements Way {
   /** @returns a good verdict when the upstream's answer was passed on, else why there is none */
   async forward(outgoing: Outgoing, setup: Setup): Promise<Verdict> {
     const { mapped } = outgoing.authorised;
-    const { rule } = mapped.trusted.presented;
+    // What a connection earned is remembered with the path of the request that earned it: the path that goes upstream is this request's own.
+    const rule = this.rule ?? mapped.trusted.presented.rule;
     const clean = setup.sanitizer.request(this.request.rawHeaders);
     if (isVerdict(clean)) return clean;
     const upstream = setup.upstreamOf(rule.location).choose();
