@@ -15,7 +15,8 @@ import type { TLSSocket } from 'node:tls';
 import type { Instant } from '../base/brand.ts';
 import { Failure, reasonOf } from '../base/failure.ts';
 import type { BindingSettings, ConnectionLimits } from './binding.ts';
-import { refuseAfterError } from './client-error.ts';
+import { refuseAfterError, refuseDoubtful } from './client-error.ts';
+import { isDoubtful } from './framing.ts';
 import { httpOptionsOf, http2OptionsOf } from './http-options.ts';
 import { guardSession } from './http2-guard.ts';
 import { carriedBy, carry } from './live-connection.ts';
@@ -174,6 +175,10 @@ function serveRequests(server: EventEmitter & HttpKnobs, binding: BindingSetting
       request.destroy();
       return;
     }
+    if (isDoubtful(request) || request.socket.writableEnded) {
+      refuseDoubtful(request.socket);
+      return;
+    }
     carry(request, connection);
     // Behind an Upgrade that is not taken, Node's parser loses pipelined bytes and swallows errors.
     const last = request.headers.upgrade !== undefined || connection.requests + 1 === maximumRequests;
@@ -193,6 +198,7 @@ function serveRequests(server: EventEmitter & HttpKnobs, binding: BindingSetting
     context.upgrade !== undefined &&
     request.headers['content-length'] === undefined &&
     request.headers['transfer-encoding'] === undefined &&
+    !isDoubtful(request) &&
     carriedBy(request.socket)?.pending === 0;
   server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => {
     const connection = carriedBy(socket);

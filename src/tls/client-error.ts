@@ -12,8 +12,16 @@ import { carriedBy } from './live-connection.ts';
 export function refuseAfterError(error: unknown, socket: Duplex): void {
   // The first error has been answered; what the client still sends is read and dropped until it is gone.
   if (socket.writableEnded) return;
+  endWith(statusOf(error), socket);
+}
+
+/** Ends the connection at a request that the parser took and we do not; nothing of it has been answered. */
+export function refuseDoubtful(socket: Duplex): void {
+  if (!socket.writableEnded) endWith('400 Bad Request', socket);
+}
+
+function endWith(status: string | null, socket: Duplex): void {
   const connection = carriedBy(socket);
-  const status = statusOf(error);
   if (status === null || connection === null || !connection.awaitsAnswer) socket.destroy();
   else lastWords(socket, plainAnswer(status));
 }
