@@ -1,6 +1,6 @@
 /**
- * What operators can reach: health and metrics on a TCP listener, everything else on a Unix socket that only the gateway's own user
- * may open. Until roles exist nothing that tells of a person or changes anything is on TCP.
+ * What operators can reach: health, metrics and the public keys of assertions on a TCP listener, everything else on a Unix socket that only the
+ * gateway's own user may open. Until roles exist nothing that tells of a person or changes anything is on TCP.
  */
 import fastify from 'fastify';
 import type { FastifyInstance } from 'fastify';
@@ -60,6 +60,15 @@ function addHealthRoutes(app: FastifyInstance, gateway: Gateway): void {
   app.get('/readyz', async (_request, reply) => {
     const readiness = await gateway.readiness();
     return reply.code(readiness.ready ? 200 : 503).send(readiness);
+  });
+  app.get('/.well-known/jwks.json', async (_request, reply) => {
+    const { assertions, clock } = gateway.setup;
+    if (assertions === null) return reply.code(404).send({ error: 'nothing is signed: identity.assertion is not set' });
+    // RFC 7517 section 8.5; keys are public before they sign for longer than anybody may keep the set.
+    return reply
+      .type('application/jwk-set+json')
+      .header('cache-control', `public, max-age=${Math.floor(assertions.keepFor / 1000)}`)
+      .send(JSON.stringify(assertions.jwks(clock.now())));
   });
 }
 

@@ -6,6 +6,9 @@ import { setAlarm } from '../base/alarm.ts';
 import type { Clock } from '../base/clock.ts';
 import { createDirectory } from '../directory/forests.ts';
 import type { Directory } from '../directory/directory.ts';
+import type { AssertionSigner } from '../forward/assertion-contract.ts';
+import { createAssertionSigner } from '../forward/assertion.ts';
+import type { KeyStore } from '../forward/key-store.ts';
 import { createSanitizer, type Sanitizer } from '../forward/sanitize.ts';
 import { createUpstreamGroup, type UpstreamGroup } from '../forward/upstream-group.ts';
 import type { KdcEvent, Mapper } from '../mapping/mapper-contract.ts';
@@ -39,6 +42,8 @@ export interface Setup {
   /** Whom locations name. */
   readonly principals: PinnedPrincipals;
   readonly sanitizer: Sanitizer;
+  /** Null when `identity.assertion` is not set. */
+  readonly assertions: AssertionSigner | null;
   upstreamOf(location: LocationSettings): UpstreamGroup;
   upstreams(): Iterable<UpstreamGroup>;
   close(): Promise<void>;
@@ -54,12 +59,24 @@ export interface SetupFacilities {
   readonly report?: (record: Readonly<Record<string, unknown>>) => void;
   /** Told what a KDC would have logged about a logon. */
   readonly onKdcEvent?: (event: KdcEvent) => void;
+  /** Keys of assertions that live in memory alone: whoever makes several setups gives all of them the same. */
+  readonly assertionKeys?: KeyStore;
   /** Stands in for the real directory in tests. */
   readonly directory?: Directory;
 }
 
 export function createSetup(settings: Settings, generation: number, facilities: SetupFacilities): Setup {
   const { clock, random, metrics, readOnly = false, report = () => {}, onKdcEvent } = facilities;
+  // First, because its keys may be unusable: nothing else is open then.
+  const assertions =
+    settings.identity.assertion &&
+    createAssertionSigner(settings.identity.assertion, {
+      clock,
+      setAlarm,
+      report,
+      readOnly,
+      ...(facilities.assertionKeys && { memoryKeys: facilities.assertionKeys }),
+    });
   const forest =
     settings.directory === null || facilities.directory !== undefined
       ? null
@@ -100,6 +117,7 @@ export function createSetup(settings: Settings, generation: number, facilities: 
     directory,
     principals,
     sanitizer: createSanitizer({ names: settings.identity.headers }),
+    assertions,
     upstreamOf(location) {
       const upstream = byLocation.get(location);
       if (upstream === undefined) throw new TypeError(`location ${location.path} belongs to another setup`);
@@ -107,6 +125,7 @@ export function createSetup(settings: Settings, generation: number, facilities: 
     },
     upstreams: () => upstreams.values(),
     async close() {
+      assertions?.close();
       principals.close();
       await Promise.all([...upstreams.values()].map((upstream) => upstream.close()));
       await revocation.close();
