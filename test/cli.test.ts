@@ -541,6 +541,14 @@ await t.test('the lab', { timeout: 380_000 }, async (t) => {
     const announced = dsmapper(['serve', '-c', free]);
     t.teardown(() => announced.child.kill('SIGKILL'));
     await announced.printed(/labOnly is set/, 'stderr');
+    const before = await readFile(free, 'utf8');
+    await writeFile(free, before.replace('pathCase', 'pathCaze').replace('sites:', 'sights:'));
+    announced.child.kill('SIGHUP');
+    await announced.printed(/was not taken up, the old one serves on: .* did you mean `sites`/s, 'stderr');
+    await writeFile(free, `${before}\nlimits: { recheck: 50s, maximumBody: 1MiB }\n`);
+    announced.child.kill('SIGHUP');
+    await announced.printed(/limits\.recheck has changed: that needs a restart/, 'stderr');
+    await announced.printed(/has been taken up; it is generation 2$/m, 'stderr');
     announced.child.kill('SIGTERM');
     const { stderr, code } = await announced.ended;
     t.equal(code, 0);

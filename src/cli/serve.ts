@@ -8,6 +8,7 @@ import type { Gateway } from '../gateway/gateway.ts';
 import { startGateway } from '../gateway/gateway.ts';
 import type { Settings } from '../gateway/settings.ts';
 import { loadFile } from './configuration.ts';
+import { reloadOnSignal } from './reloading.ts';
 import type { ExitCode } from './program.ts';
 import { terminal } from './terminal.ts';
 
@@ -30,7 +31,9 @@ export async function serve(options: ServeOptions): Promise<ExitCode> {
   const running = await start(settings);
   if (options.json === true) terminal.json({ event: 'ready', addresses: running.gateway.addresses() });
   else announce(running, settings);
+  const stopReloading = reloadOnSignal(options.config, running.gateway);
   await ended;
+  stopReloading();
   await running.stop();
   return 0;
 }

@@ -8,7 +8,7 @@ import { setAlarm } from '../base/alarm.ts';
 import type { Millis } from '../base/brand.ts';
 import type { Clock } from '../base/clock.ts';
 import { isoText, systemClock } from '../base/clock.ts';
-import { reasonOf } from '../base/failure.ts';
+import { Failure, reasonOf } from '../base/failure.ts';
 import { noSteps } from '../base/steps.ts';
 import type { Verdict } from '../base/verdict.ts';
 import { verdict } from '../base/verdict.ts';
@@ -28,12 +28,15 @@ import { watchDirectory } from './directory-watch.ts';
 import type { ClientRequest, ClientResponse } from './exchange.ts';
 import { Exchange } from './exchange.ts';
 import { handle } from './flow.ts';
+import type { Generation } from './generations.ts';
+import { createGenerations } from './generations.ts';
 import { kdcRecord } from './kdc-event.ts';
 import type { Metrics } from './metrics.ts';
 import { createMetrics } from './metrics.ts';
 import type { Readiness } from './readiness.ts';
 import { drainingOf, readinessOf } from './readiness.ts';
 import { createLiveAccounts } from './live-accounts.ts';
+import type { OlderRequest } from './recheck.ts';
 import { startRecheck } from './recheck.ts';
 import { refuse } from './refusal.ts';
 import type { Settings, SyslogSettings } from './settings.ts';
@@ -60,6 +63,12 @@ export interface Gateway {
   requestsInFlight(): number;
   /** Judges, maps and authorises every live connection again, now. @returns how many were ended */
   recheck(): Promise<number>;
+  /**
+   * Takes up other settings: a whole new setup is built and swapped in; requests in hand keep the one they began with, and what they and live
+   * connections have earned is asked again at once. Limits of connections, the log and the admin surface stay as they were at the start.
+   * @throws Failure when the new settings cannot be used; nothing has changed then
+   */
+  reload(settings: Settings): Promise<void>;
   /** Stops accepting, lets requests in flight finish within `drainTimeout`, then closes everything. Idempotent. */
   close(): Promise<void>;
 }
@@ -79,21 +88,21 @@ export async function startGateway(
     log.write(troubleRecord(reason, facilities.clock.now())),
   );
   let front: Front | null = null;
-  let inFlight = 0;
+  const inHand = new Map<Exchange, Generation>();
   const metrics = createMetrics({
     connections: () => countOf(front?.connections() ?? []),
-    requestsInFlight: () => inFlight,
+    requestsInFlight: () => inHand.size,
     logLinesDropped: () => log.dropped,
     syslogDropped: () => syslog?.dropped ?? 0,
-    generation: () => setup.generation,
-    mappingCacheEntries: () => setup.mapper?.size ?? 0,
-    certificateCacheEntries: () => setup.chains.size,
+    generation: () => newest().generation,
+    mappingCacheEntries: () => newest().mapper?.size ?? 0,
+    certificateCacheEntries: () => newest().chains.size,
     upstreamBusy: () =>
-      [...setup.upstreams()].flatMap(({ servers }) => servers).reduce((sum, { stats }) => sum + stats.busy, 0),
-    revocationSources: () => setup.revocation.states(),
+      [...newest().upstreams()].flatMap(({ servers }) => servers).reduce((sum, { stats }) => sum + stats.busy, 0),
+    revocationSources: () => newest().revocation.states(),
     now: () => facilities.clock.now(),
   });
-  const setup = await createSetupOr(() => closeLogs(), settings, {
+  const means: SetupFacilities = {
     ...facilities,
     metrics,
     report: (record) => log.write(record),
@@ -103,7 +112,10 @@ export async function startGateway(
       log.write(record);
       syslog?.write(record);
     },
-  });
+  };
+  const first = await createSetupOr(() => closeLogs(), settings, means);
+  const generations = createGenerations(first);
+  const newest = () => generations.setup;
   const bindingFor = (connection: Connection, host: string): BindingSettings | null =>
     front?.bindingFor(host, connection.localAddress, connection.localPort) ?? null;
   const nextId = requestIds();
@@ -113,11 +125,12 @@ export async function startGateway(
     const monotonic = () => facilities.clock.monotonic();
     const renegotiated = () => metrics.countConnection('renegotiated');
     const facts = { id: nextId(), connection, request, response, bindingFor, monotonic, renegotiated };
-    void finish(new Exchange(facts), setup);
+    void finish(new Exchange(facts), generations.enter());
   }
 
-  async function finish(exchange: Exchange, current: Setup): Promise<void> {
-    inFlight += 1;
+  async function finish(exchange: Exchange, generation: Generation): Promise<void> {
+    const current = generation.setup;
+    inHand.set(exchange, generation);
     const ending = await endingOf(exchange, current);
     try {
       if (!exchange.answered) refuse(exchange, ending, current);
@@ -132,13 +145,14 @@ export async function startGateway(
       metrics.countVerdict('internalError');
       log.write({ requestId: exchange.id, code: 'internalError', detail: `while ending: ${reasonOf(error)}` });
     } finally {
-      inFlight -= 1;
+      inHand.delete(exchange);
+      generations.leave(generation);
     }
   }
 
   let app: App | null = null;
   try {
-    await Promise.all([setup.revocation.start(startTimeout), setup.principals.start(startTimeout)]);
+    await begin(first);
     app = await createApp(serve);
     front = await startFront({
       bindings: settings.bindings,
@@ -151,50 +165,108 @@ export async function startGateway(
         closed: () => metrics.countConnection('ended'),
       },
       secret: randomBytes(32),
-      staplerOf: (binding) => setup.revocation.staplerOf(binding),
+      staplerOf: (binding) => staplerOf(binding, newest),
     });
   } catch (error) {
-    await Promise.all([app?.close(), setup.close(), closeLogs()]);
+    await Promise.all([app?.close(), generations.close(), closeLogs()]);
     throw error;
   }
   const [opened, application] = [front, app];
-  const accounts = createLiveAccounts(opened, () => setup);
+  const accounts = createLiveAccounts(opened, newest);
   const recheck = startRecheck(
     opened,
-    () => setup,
-    (connection, why) => log.write(endingRecord(connection, why, setup)),
+    newest,
+    (connection, why) => log.write(endingRecord(connection, why, newest())),
     accounts,
+    () => olderRequests(inHand, newest()),
   );
-  setup.revocation.onTaken(() => void recheck.run());
-  watchDirectory(setup, accounts, recheck, (record) => {
-    log.write({ time: isoText(facilities.clock.now()), ...record });
-  });
+  watch(first);
   let closing: Promise<void> | null = null;
+  let turn: Promise<void> = Promise.resolve();
   return {
-    setup,
+    get setup() {
+      return newest();
+    },
     metrics,
     addresses: () => opened.addresses(),
-    readiness: async () => (closing === null ? readinessOf(setup) : drainingOf(setup)),
+    readiness: async () => (closing === null ? readinessOf(newest()) : drainingOf(newest())),
     connectionCount: () => countOf(opened.connections()),
-    requestsInFlight: () => inFlight,
+    requestsInFlight: () => inHand.size,
     recheck: () => recheck.run(),
+    reload(wanted) {
+      const mine = turn.then(() => takeUp(wanted));
+      turn = mine.catch(() => {});
+      return mine;
+    },
     close: () => (closing ??= closeAll()),
   };
 
+  async function takeUp(next: Settings): Promise<void> {
+    if (closing !== null) throw new Failure('the gateway is ending', { code: 'ending', hint: 'start it again' });
+    const setup = createSetup(next, newest().generation + 1, means);
+    try {
+      await begin(setup);
+      await opened.replaceBindings(next.bindings);
+    } catch (error) {
+      await setup.close();
+      throw error;
+    }
+    generations.replace(setup);
+    watch(setup);
+    await recheck.run();
+  }
+
+  /** What the world outside does to a setup, as long as that is the newest. */
+  function watch(setup: Setup): void {
+    const current = { run: async () => (setup === newest() ? recheck.run() : 0) };
+    setup.revocation.onTaken(() => void current.run());
+    watchDirectory(setup, accounts, current, (record) => {
+      log.write({ time: isoText(facilities.clock.now()), ...record });
+    });
+  }
+
   async function closeAll(): Promise<void> {
     recheck.stop();
-    await drain(opened, settings.limits.drainTimeout);
+    await turn;
+    await drain(opened, newest().settings.limits.drainTimeout);
     await opened.close();
     await application.close();
-    await setup.close();
+    await generations.close();
     // What was cut off still writes its line.
-    await untilZero(() => inFlight, 1000);
+    await untilZero(() => inHand.size, 1000);
     await closeLogs();
   }
 
   async function closeLogs(): Promise<void> {
     await Promise.all([log.close(), syslog?.close()]);
   }
+}
+
+async function begin({ revocation, principals }: Setup): Promise<void> {
+  await Promise.all([revocation.start(startTimeout), principals.start(startTimeout)]);
+}
+
+/** Whether anything is stapled at all is known to a binding from its beginning; what, changes with the setup. */
+function staplerOf(binding: BindingSettings, newest: () => Setup): (() => Buffer | null) | null {
+  let of = newest();
+  let staple = of.revocation.staplerOf(binding);
+  if (staple === null) return null;
+  return () => {
+    if (of !== newest()) {
+      of = newest();
+      staple = of.revocation.staplerOf(binding);
+    }
+    return staple?.() ?? null;
+  };
+}
+
+/** Requests that were let in under an older setup and are still being served. */
+function olderRequests(inHand: ReadonlyMap<Exchange, Generation>, newest: Setup): readonly OlderRequest[] {
+  return [...inHand].flatMap(([{ connection, outgoing }, { setup }]) =>
+    outgoing === null || setup === newest
+      ? []
+      : [{ connection, presented: outgoing.authorised.mapped.trusted.presented }],
+  );
 }
 
 function openSyslog(

@@ -50,10 +50,21 @@ export function remember(
 ): Outgoing {
   if (connection === null) return outgoing;
   const { presented } = outgoing.authorised.mapped.trusted;
-  const memory = memoryOf(connection, setup) ?? { generation: setup.generation, earned: new Map() };
+  const memory = memoryOf(connection, setup) ?? { generation: setup.generation, earned: outOfDate(connection) };
   connection.memory = memory;
   memory.earned.set(presented.rule.location, { outgoing, until: current ? endOf(outgoing, setup, now) : -Infinity });
   return outgoing;
+}
+
+/** What was earned under another setup says nothing any more, but recheck is still to ask about it. */
+function outOfDate({ memory }: Connection): Map<LocationSettings, Earned> {
+  if (!isMemory(memory)) return new Map();
+  return new Map([...memory.earned].map(([location, { outgoing }]) => [location, { outgoing, until: -Infinity }]));
+}
+
+/** What a connection had earned at a location of an older setup has been asked about under the newest. */
+export function forgetEarned({ memory }: Connection, location: LocationSettings): void {
+  if (isMemory(memory)) memory.earned.delete(location);
 }
 
 /** Whether the connection was let in at the location before, though it may be time to ask again. */

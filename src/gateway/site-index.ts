@@ -8,6 +8,8 @@ import { canonicalPath, foldSegment } from './canonical-path.ts';
 export interface SiteIndex {
   /** Null when no site of that binding answers to the host. */
   site(binding: string, host: string): IndexedSite | null;
+  /** Whether a location is one of these, and not of another setup. */
+  holds(location: LocationSettings): boolean;
 }
 
 export interface IndexedSite {
@@ -30,7 +32,9 @@ export function createSiteIndex(sites: readonly SiteSettings[]): SiteIndex {
       for (const host of settings.hosts) entry.hosts.set(host, site);
     }
   }
+  const locations = new Set(sites.flatMap((site) => site.locations));
   return {
+    holds: (location) => locations.has(location),
     site(binding, host) {
       const entry = byBinding.get(binding);
       return entry?.hosts.get(host) ?? entry?.rest ?? null;
