@@ -3,12 +3,10 @@
  */
 import { Readable } from 'node:stream';
 import t from 'tap';
-import type { Dn, Instant, Sid } from '../src/base/brand.ts';
 import { Failure } from '../src/base/failure.ts';
-import type { Account } from '../src/base/identity.ts';
 import { admit } from '../src/forward/admission.ts';
 import { answerHead, hintsOf, trailersOf } from '../src/forward/answer-head.ts';
-import { checkHeaderNames, defaultHeaderNames, identityHeaders } from '../src/forward/dialects.ts';
+import { checkHeaderNames, defaultHeaderNames } from '../src/forward/dialects.ts';
 import { foldName, isFieldValue, isToken } from '../src/forward/field-syntax.ts';
 import { forwardedHeaders } from '../src/forward/forwarded.ts';
 import type { ClientRequest } from '../src/forward/forward-contract.ts';
@@ -245,61 +243,6 @@ await t.test('the memory for names is bounded in number and length', async (t) =
 await t.test('a flood of invented names does not make it forget how to judge', async (t) => {
   for (let i = 0; i < 3000; i += 1) passed(`X-Invented-${i}`, '1');
   t.strictSame(passed('x_remote_user', 'forged', 'X-Invented-1', '1'), ['X-Invented-1', '1']);
-});
-
-const alice: Account = {
-  sid: 'S-1-5-21-1-2-3-1104' as Sid,
-  name: 'LAB\\alice',
-  samAccountName: 'alice',
-  domain: 'LAB',
-  upn: 'alice@lab.example.test',
-  dn: 'CN=alice,DC=lab,DC=example,DC=test' as Dn,
-  guid: '00112233445566778899aabbccddeeff',
-  kind: 'user',
-  userAccountControl: 512,
-  disabled: false,
-  locked: false,
-  expires: null,
-  logonHours: null,
-  passwordExpired: false,
-  whenCreated: null,
-  altSecurityIdentities: [],
-  servicePrincipalNames: [],
-  dnsHostName: null,
-  fingerprint: '0123456789abcdef',
-  readAt: 0 as Instant,
-  server: 'dc1',
-};
-const der = Buffer.from('308201ff'.repeat(60), 'hex');
-
-await t.test('each dialect writes what was earned and no more', async (t) => {
-  const both = ['remote-user', 'arr'] as const;
-  t.strictSame(identityHeaders(both, defaultHeaderNames, 'none'), ['X-Client-Verify', 'NONE']);
-  t.strictSame(
-    identityHeaders(both, defaultHeaderNames, { certificateDer: der, account: null }),
-    fields('X-Client-Verify: SUCCESS', `X-ARR-ClientCert: ${der.toString('base64')}`),
-  );
-  t.strictSame(
-    identityHeaders(both, defaultHeaderNames, { certificateDer: der, account: alice }),
-    fields(
-      'X-Remote-User: LAB\\alice',
-      'X-Remote-Upn: alice@lab.example.test',
-      'X-Remote-Sid: S-1-5-21-1-2-3-1104',
-      'X-Client-Verify: SUCCESS',
-      `X-ARR-ClientCert: ${der.toString('base64')}`,
-    ),
-  );
-  t.strictSame(identityHeaders([], defaultHeaderNames, { certificateDer: der, account: alice }), []);
-  t.strictSame(identityHeaders(['arr'], defaultHeaderNames, 'none'), []);
-  t.notMatch(identityHeaders(['arr'], defaultHeaderNames, { certificateDer: der, account: null })[1], /\s/);
-});
-
-await t.test('an account without a UPN has no UPN header, and names can be changed', async (t) => {
-  const names = { ...defaultHeaderNames, user: 'SSO-User' };
-  t.strictSame(
-    identityHeaders(['remote-user'], names, { certificateDer: der, account: { ...alice, upn: null } }),
-    fields('SSO-User: LAB\\alice', 'X-Remote-Sid: S-1-5-21-1-2-3-1104', 'X-Client-Verify: SUCCESS'),
-  );
 });
 
 await t.test('text in a header: one encoding, made and undone', async (t) => {

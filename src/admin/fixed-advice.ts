@@ -46,6 +46,10 @@ export const fixedAdvice: Partial<
     value: 'dsmapper check',
   },
   groupsUnknown: { code: 'groupsUnknown', text: 'let the bind account read tokenGroups (docs/directory-account.md)' },
+  identityTooLarge: {
+    code: 'identityTooLarge',
+    text: 'raise identity.maximumBytes or identity.groupLimits, as far as the backend takes it, or have whenTooMany: omit leave groups out',
+  },
   issuerNotAccepted: {
     code: 'acceptIssuer',
     text: 'use a certificate of a CA that the location accepts, or name its CA in authorize.issuers',

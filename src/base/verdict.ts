@@ -64,6 +64,7 @@ export const verdictCodes = [
   // authorising
   'groupsUnknown',
   'issuerNotAccepted',
+  'identityTooLarge',
   'notAuthorised',
   'policyRequired',
   'strengthRequired',

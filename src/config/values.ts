@@ -12,25 +12,39 @@ import type { Reading } from './reading.ts';
 import { resolvePath } from './references.ts';
 import type { Language } from './schema.ts';
 
-/** Names that were written are tried after the standard ones, so that the complaint stands where somebody wrote. */
+/** Each name that was written is tried beside those that are good already, so that the complaint stands where somebody wrote. */
 export function headerNames(written: Language['identity']['headers'], reading: Reading): HeaderNames {
-  const names = Object.entries({ ...defaultHeaderNames, ...written }).filter(([, name]) => name !== undefined) as [
-    keyof HeaderNames,
-    string,
-  ][];
-  names.sort(([a], [b]) => Number(written[a] !== undefined) - Number(written[b] !== undefined));
-  let good = {} as HeaderNames;
-  for (const [key, name] of names) {
-    const tried = { ...good, [key]: name };
-    try {
-      checkHeaderNames(tried);
-      good = tried;
-    } catch (error) {
-      if (!(error instanceof Failure)) throw error;
-      reading.mistake(['identity', 'headers', key], error.message, { hint: error.hint });
-    }
+  // Names may be exchanged, so that each is first tried with all of them, and only where that fails one after the other.
+  const all = { ...defaultHeaderNames, ...withoutUndefined(written) };
+  if (complaintOf(all) === null) return all;
+  // Standard names that were given up must not stand in the way, and have no meaning of their own.
+  let good: HeaderNames = { ...defaultHeaderNames, ...placeholders(written) };
+  for (const key of Object.keys(withoutUndefined(written)) as (keyof HeaderNames)[]) {
+    const tried = { ...good, [key]: all[key] };
+    const wrong = complaintOf(tried);
+    if (wrong === null) good = tried;
+    else reading.mistake(['identity', 'headers', key], wrong.message, { hint: wrong.hint });
   }
   return good;
+}
+
+/** Names that no header has, for those that are still to be looked at. */
+function placeholders(written: Language['identity']['headers']): Partial<HeaderNames> {
+  return Object.fromEntries(Object.keys(withoutUndefined(written)).map((key) => [key, `dsmapper-unnamed-${key}-`]));
+}
+
+function withoutUndefined(written: Language['identity']['headers']): Partial<HeaderNames> {
+  return Object.fromEntries(Object.entries(written).filter(([, name]) => name !== undefined));
+}
+
+function complaintOf(names: HeaderNames): Failure | null {
+  try {
+    checkHeaderNames(names);
+    return null;
+  } catch (error) {
+    if (error instanceof Failure) return error;
+    throw error;
+  }
 }
 
 export function limitSettings(limits: Language['limits'], reading: Reading): Settings['limits'] {

@@ -4,6 +4,7 @@
 import type { Sid } from '../base/brand.ts';
 import type { MappedIdentity } from '../mapping/mapper-contract.ts';
 import type { Certificate } from '../x509/certificate.ts';
+import type { IdentitySettings } from './identity-settings.ts';
 
 export interface Group {
   readonly sid: Sid;
@@ -22,3 +23,11 @@ export interface DressedClient {
   /** Finished; null: not asked for at this location. */
   readonly assertion: string | null;
 }
+
+/**
+ * Writes the headers of one dialect: name, value, name, value.
+ * @param client `none` where the request is anonymous: nothing was shown, or the location does not look at it
+ */
+export type Dialect = (headers: string[], client: DressedClient | 'none', settings: DialectSettings) => void;
+
+export type DialectSettings = Pick<IdentitySettings, 'headers' | 'xfcc' | 'ancmToken'>;

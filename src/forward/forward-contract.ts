@@ -28,6 +28,8 @@ export interface HeaderNames {
   readonly user: string;
   readonly upn: string;
   readonly sid: string;
+  readonly groups: string;
+  readonly groupSids: string;
   readonly verify: string;
   readonly arr: string;
 }

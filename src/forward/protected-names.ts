@@ -3,6 +3,7 @@
  * it removed, also where the dialect is not in use: a backend may believe any of them. A table; `sanitize.ts` applies it.
  */
 import type { HeaderNames } from './forward-contract.ts';
+import { writtenNames } from './dialects.ts';
 import { foldName } from './field-syntax.ts';
 
 /** Whether a folded name (see `foldName`) belongs to the gateway. */
@@ -13,7 +14,7 @@ export type ProtectedNames = (folded: string) => boolean;
  * @param further names of the operator, exact (`SSO-User`) or with a star at the end (`SSO-*`)
  */
 export function protectedNames(names: HeaderNames, further: readonly string[] = []): ProtectedNames {
-  const own = Object.values(names) as readonly string[];
+  const own = writtenNames(names).map(([name]) => name);
   const exact = new Set([...exactNames, ...own, ...further.filter((name) => !name.endsWith('*'))].map(foldName));
   const prefixes = [...families, ...further.filter((name) => name.endsWith('*')).map(prefixOf)];
   return (folded) => exact.has(folded) || prefixes.some((prefix) => folded.startsWith(prefix));
@@ -58,9 +59,10 @@ const families: readonly string[] = [
   'x-client-cert', // ASP.NET Core certificate forwarding (X-Client-Cert), Kemp and F5 recipes
   'x-dsmapper-', // ours
   'x-forwarded-', // For, Proto, Host; Client-Cert of Envoy; Tls-Client-Cert of Traefik; User, Email, Groups of oauth2-proxy; Prefix
+  'x-iis-', // our own dialect: server variables of IIS
   'x-ms-client-principal', // Azure App Service authentication
   'x-ms-token-', // Azure App Service authentication
-  'x-remote-', // our own dialect: User, Upn, Sid
+  'x-remote-', // our own dialect: User, Upn, Sid, Groups, Group-Sids
   'x-ssl-', // HAProxy manual, OpenShift router (CVE-2026-46579)
   'x-tls-client-',
   'x-webauth-', // Grafana, Gitea

@@ -8,6 +8,7 @@ import type { Millis } from '../base/brand.ts';
 import type { Verdict } from '../base/verdict.ts';
 import { verdict } from '../base/verdict.ts';
 import { bodyLengthOf, forward } from '../forward/dispatch.ts';
+import { withInboundXfcc } from '../forward/dialects/xfcc-inbound.ts';
 import type { BodyLength } from '../forward/forward-contract.ts';
 import { forwardedHeaders } from '../forward/forwarded.ts';
 import type { CleanHeaders } from '../forward/sanitize.ts';
@@ -148,7 +149,7 @@ export class Exchange implements Way {
       method: this.method,
       path: rule.path.path + rule.path.query,
       host: clean.host,
-      headers: this.#dressed(clean, outgoing),
+      headers: this.#dressed(clean, outgoing, setup),
       request: this.request,
       bodyPrefix: this.#prefix ?? [],
       bodyLength: this.#bodyLength(clean),
@@ -189,14 +190,14 @@ export class Exchange implements Way {
     return result;
   }
 
-  #dressed(clean: CleanHeaders, outgoing: Outgoing): readonly string[] {
+  #dressed(clean: CleanHeaders, outgoing: Outgoing, setup: Setup): readonly string[] {
     const { headers, host } = clean;
     const { remoteAddress, encrypted } = this.connection;
     headers.push(
       ...forwardedHeaders({ remoteAddress, encrypted, host }),
       'X-Request-Id',
       this.id,
-      ...outgoing.identityHeaders,
+      ...withInboundXfcc(outgoing.identityHeaders, this.request.rawHeaders, remoteAddress, setup.settings.identity),
     );
     return headers;
   }

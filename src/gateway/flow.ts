@@ -12,6 +12,7 @@ import type { Verdict } from '../base/verdict.ts';
 import { verdict } from '../base/verdict.ts';
 import { identityHeaders } from '../forward/dialects.ts';
 import type { Presented as PresentedChain } from '../tls/connection.ts';
+import { dress } from './dress.ts';
 import { authorise } from './authorise.ts';
 import type { Exchange, Way } from './exchange.ts';
 import { fallsBack, identify } from './identify.ts';
@@ -19,7 +20,7 @@ import { remember, remembered } from './memory.ts';
 import { looksAtCertificates, ruleOf } from './rule.ts';
 import type { Setup } from './setup.ts';
 import { trustOf } from './setup.ts';
-import type { Authorised, Mapped, Outgoing, Presented, Rule, Trusted } from './stages.ts';
+import type { Mapped, Outgoing, Presented, Rule, Trusted } from './stages.ts';
 import { isVerdict } from './stages.ts';
 import { whoami } from './whoami.ts';
 
@@ -66,7 +67,7 @@ export async function decide(presented: Presented, way: Way, setup: Setup, steps
   way.mark('authorise');
   if (isVerdict(authorised)) return authorised;
 
-  const outgoing = dress(authorised, setup, steps);
+  const outgoing = await dress(authorised, way, setup, now, steps);
   way.mark('dress');
   return remember(way.connection, outgoing, setup, now, setup.mapper?.endings === endings);
 }
@@ -122,14 +123,4 @@ async function map(trusted: Trusted, way: Way, setup: Setup, now: Instant, steps
   if (!fallsBack(trusted, mapped, setup)) return mapped;
   steps.note('map', 'anonymous', mapped.detail);
   return anonymous;
-}
-
-function dress(authorised: Authorised, setup: Setup, steps: Steps): Outgoing {
-  const { identity, trusted } = authorised.mapped;
-  const { dialects } = trusted.presented.rule.location;
-  const leaf = trusted.path?.certificates[0];
-  const client = leaf === undefined ? 'none' : { certificateDer: leaf.der, account: identity?.account ?? null };
-  const headers = identityHeaders(dialects, setup.settings.identity.headers, client);
-  if (steps.recording) steps.note('dress', 'headers', headers.filter((_, index) => index % 2 === 0).join(', '));
-  return { authorised, identityHeaders: headers };
 }

@@ -40,7 +40,7 @@ export function membershipOf(question: MembershipQuestion): Membership | Promise
   const elsewhere = `${account.name} is none of the users ${listOf([...rule.users.values()])} of location ${location.path}`;
   if (rule.groups.size === 0) return { refusal: withoutGroups(elsewhere, rule, account), readAt: null };
   if (mapper === null) return unknown(`no directory is asked for the groups of ${account.name}`, account);
-  const groups = askedFor(question, mapper);
+  const groups = groupsFor(question, mapper);
   return groups instanceof Promise
     ? groups.then((late) => decided(late, question, rule))
     : decided(groups, question, rule);
@@ -57,7 +57,10 @@ function withoutGroups(elsewhere: string, { users, pending }: PinnedRule, accoun
 }
 
 /** A live connection's groups are asked for anew; where that fails, those that are remembered hold for as long as they may. */
-function askedFor(question: MembershipQuestion, mapper: Pick<Mapper, 'groupsOf'>): Groups | Promise<Groups> {
+export function groupsFor(
+  question: Omit<MembershipQuestion, 'members' | 'mapper'>,
+  mapper: Pick<Mapper, 'groupsOf'>,
+): Groups | Promise<Groups> {
   const { account, location, now, steps, freshFor } = question;
   const ask = (maximumAge: Millis | null) =>
     mapper.groupsOf(account, now, { maximumAge, fresh: steps.recording, current: freshFor !== null, steps });

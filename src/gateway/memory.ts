@@ -92,6 +92,7 @@ function endOf(outgoing: Outgoing, setup: Setup, now: Instant): number {
   return Math.min(
     now + setup.settings.limits.recheck,
     until,
+    outgoing.until,
     trusted.path?.validUntil ?? Infinity,
     trusted.path === null ? Infinity : trusted.until,
     account === undefined ? Infinity : timeRefusalFrom(account, now, setup.settings.mapping),

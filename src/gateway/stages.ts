@@ -59,6 +59,8 @@ export interface Outgoing {
   readonly authorised: Authorised;
   /** Identity and certificate headers, finished; the same for every request of a connection at this location. */
   readonly identityHeaders: FlatHeaders;
+  /** From here on they must be written anew. */
+  readonly until: Instant;
 }
 
 export function isVerdict(value: object): value is Verdict {

@@ -198,6 +198,13 @@ const table: Readonly<Record<VerdictCode, Row>> = {
     iis: unmapped,
   },
   issuerNotAccepted: unauthorised('This page accepts certificates of other issuers only.'),
+  identityTooLarge: row(
+    500,
+    0,
+    122,
+    'error',
+    'What is known of the account, its groups above all, is more than this server may tell the one behind it.',
+  ),
   notAuthorised: unauthorised('The account may not use this page.'),
   policyRequired: unauthorised('This page asks for another kind of certificate, such as one on a smart card.'),
   strengthRequired: unauthorised('This page asks for a strong mapping of the certificate to its account.'),
