@@ -31,7 +31,28 @@ export interface HeaderNames {
   readonly groups: string;
   readonly groupSids: string;
   readonly verify: string;
+  readonly clientCert: string;
+  readonly clientCertChain: string;
+  readonly xfcc: string;
   readonly arr: string;
+  readonly aspnetcore: string;
+  readonly ancmClientCert: string;
+  readonly ancmToken: string;
+  readonly traefikCert: string;
+  readonly traefikInfo: string;
+  readonly nginxCert: string;
+  readonly nginxVerify: string;
+  readonly nginxSubject: string;
+  readonly nginxIssuer: string;
+  readonly nginxSerial: string;
+  readonly nginxFingerprint: string;
+  /** Not a name: what stands before the server variables of IIS. */
+  readonly iisPrefix: string;
+  readonly msPrincipal: string;
+  readonly msPrincipalId: string;
+  readonly msPrincipalName: string;
+  readonly msPrincipalIdp: string;
+  readonly assertion: string;
 }
 
 export interface UpstreamSettings {

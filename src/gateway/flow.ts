@@ -10,10 +10,9 @@ import type { Instant } from '../base/brand.ts';
 import type { Steps } from '../base/steps.ts';
 import type { Verdict } from '../base/verdict.ts';
 import { verdict } from '../base/verdict.ts';
-import { identityHeaders } from '../forward/dialects.ts';
 import type { Presented as PresentedChain } from '../tls/connection.ts';
-import { dress } from './dress.ts';
 import { authorise } from './authorise.ts';
+import { dress } from './dress.ts';
 import type { Exchange, Way } from './exchange.ts';
 import { fallsBack, identify } from './identify.ts';
 import { remember, remembered } from './memory.ts';
@@ -73,6 +72,7 @@ export async function decide(presented: Presented, way: Way, setup: Setup, steps
 }
 
 async function present(rule: Rule, exchange: Exchange, setup: Setup, steps: Steps): Promise<Presented | Verdict> {
+  if (isVerdict(outgoing)) return outgoing;
   if (!looksAtCertificates(rule)) return { rule, shown: null };
   const shown = exchange.connection.presented ?? (await askLate(rule, exchange, setup));
   if (shown !== null && isVerdict(shown)) return shown;
