@@ -5,6 +5,7 @@ import type { Instant } from '../base/brand.ts';
 import { isoText } from '../base/clock.ts';
 import type { Verdict } from '../base/verdict.ts';
 import { thumbprintOf } from '../base/bytes.ts';
+import type { ServerState } from '../forward/upstream-group.ts';
 import { answerOf } from '../iis/verdict-table.ts';
 import type { Connection } from '../tls/connection.ts';
 import type { Exchange } from './exchange.ts';
@@ -80,6 +81,15 @@ function revocationOf(
 /** Events do not reach the syslog server: the one place where that is said. */
 export function troubleRecord(reason: string, now: Instant): Readonly<Record<string, unknown>> {
   return { time: isoText(now), event: 'syslog.lost', reason };
+}
+
+/** A server of an upstream was lost or came back. */
+export function healthRecord(
+  upstream: string,
+  { server, healthy, reason }: ServerState,
+  now: Instant,
+): Readonly<Record<string, unknown>> {
+  return { time: isoText(now), event: healthy ? 'upstream.healthy' : 'upstream.unhealthy', upstream, server, reason };
 }
 
 /** The least certain of what is known about a chain; null where nothing was looked at. */

@@ -99,6 +99,8 @@ export async function startGateway(
     certificateCacheEntries: () => newest().chains.size,
     upstreamBusy: () =>
       [...newest().upstreams()].flatMap(({ servers }) => servers).reduce((sum, { stats }) => sum + stats.busy, 0),
+    upstreamServers: () =>
+      [...newest().upstreams()].flatMap((group) => group.states().map((state) => ({ upstream: group.name, ...state }))),
     revocationSources: () => newest().revocation.states(),
     now: () => facilities.clock.now(),
   });

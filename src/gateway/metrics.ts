@@ -69,6 +69,12 @@ export interface Gauges {
   readonly mappingCacheEntries: () => number;
   readonly certificateCacheEntries: () => number;
   readonly upstreamBusy: () => number;
+  /** The servers of every upstream. */
+  readonly upstreamServers: () => Iterable<{
+    readonly upstream: string;
+    readonly server: string;
+    readonly healthy: boolean;
+  }>;
   readonly revocationSources: () => readonly SourceState[];
   /** Milliseconds since 1970. */
   readonly now: () => number;
@@ -84,6 +90,7 @@ export const silentGauges: Gauges = {
   mappingCacheEntries: () => 0,
   certificateCacheEntries: () => 0,
   upstreamBusy: () => 0,
+  upstreamServers: () => [],
   revocationSources: () => [],
   now: () => 0,
 };
@@ -191,6 +198,7 @@ export function createMetrics(gauges: Gauges): Metrics {
     gauges.certificateCacheEntries,
   );
   gauge(registers, 'dsmapper_upstream_busy', 'Upstream connections with a request on them', gauges.upstreamBusy);
+  addHealthGauge(registers, gauges);
   return {
     countVerdict: (code) => verdicts.get(code)?.inc(),
     countReportOnly: (code) => reportedChildren.get(code)?.inc(),
@@ -231,6 +239,22 @@ function addSourceGauges(registers: Registry[], { revocationSources, now }: Gaug
   add('next_update_seconds', 'Unix time at which what is held ends', ({ nextUpdate }) => seconds(nextUpdate));
   add('entries', 'Entries of the list that is held', ({ entries }) => entries);
   add('last_error', '1 while the last attempt failed, else 0', ({ lastError }) => (lastError === null ? 0 : 1));
+}
+
+/** One series for each server of an upstream, though several locations may have connections of their own to it: the worst counts. */
+function addHealthGauge(registers: Registry[], { upstreamServers }: Gauges): void {
+  const health = new Gauge({
+    name: 'dsmapper_upstream_healthy',
+    help: '1 while a server of an upstream is believed to take requests, else 0',
+    labelNames: ['upstream', 'server'],
+    registers: [],
+    collect() {
+      this.reset();
+      const servers = [...upstreamServers()].toSorted((a, b) => Number(b.healthy) - Number(a.healthy));
+      for (const { upstream, server, healthy } of servers) this.set({ upstream, server }, Number(healthy));
+    },
+  });
+  for (const registry of registers) registry.registerMetric(health);
 }
 
 /** One child per label value, looked up once; they start at 0 so that every series exists from the first scrape on. */

@@ -10,9 +10,10 @@ import type { AssertionSigner } from '../forward/assertion-contract.ts';
 import { createAssertionSigner } from '../forward/assertion.ts';
 import type { KeyStore } from '../forward/key-store.ts';
 import { createSanitizer, type Sanitizer } from '../forward/sanitize.ts';
-import { createUpstreamGroup, type UpstreamGroup } from '../forward/upstream-group.ts';
+import { createUpstreamGroup, type ServerState, type UpstreamGroup } from '../forward/upstream-group.ts';
 import type { KdcEvent, Mapper } from '../mapping/mapper-contract.ts';
 import { createMapper } from '../mapping/mapper.ts';
+import { healthRecord } from './access-record.ts';
 import type { ChainJudge } from './chain-judge.ts';
 import { createChainJudge } from './chain-judge.ts';
 import type { Judge } from './judge.ts';
@@ -96,10 +97,13 @@ export function createSetup(settings: Settings, generation: number, facilities: 
   const chains = createChainJudge(settings.limits.maximumCertificates);
   const revocation = createRevocationSetup(settings, { clock, random, metrics, directory: forest, readOnly, report });
   const upstreams = new Map<string, UpstreamGroup>();
+  const onHealth = (name: string, state: ServerState) => report(healthRecord(name, state, clock.now()));
   for (const { upstream } of settings.sites.flatMap((site) => site.locations)) {
     const key = JSON.stringify(upstream);
-    if (!upstreams.has(key)) upstreams.set(key, createUpstreamGroup(upstream));
+    if (!upstreams.has(key))
+      upstreams.set(key, createUpstreamGroup(upstream, {}, { clock, random, setAlarm, onHealth }));
   }
+  if (!readOnly) for (const upstream of upstreams.values()) upstream.watch();
   const byLocation = new Map(
     settings.sites.flatMap((site) =>
       site.locations.map((location) => [location, upstreams.get(JSON.stringify(location.upstream))] as const),

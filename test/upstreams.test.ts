@@ -1,0 +1,372 @@
+/**
+ * Upstreams of several servers: which takes a request, how one is lost and comes back, what a health check asks and what is made of its answer.
+ */
+import http from 'node:http';
+import net from 'node:net';
+import t, { type Test } from 'tap';
+import type { SetAlarm } from '../src/base/alarm.ts';
+import { setAlarm } from '../src/base/alarm.ts';
+import type { Millis } from '../src/base/brand.ts';
+import type { HealthCheckSettings, UpstreamGroupSettings, UpstreamSettings } from '../src/forward/forward-contract.ts';
+import { askHealth } from '../src/forward/health-check.ts';
+import { createUpstreamGroup, type GroupMeans, type ServerState } from '../src/forward/upstream-group.ts';
+import { createUpstream, type Slot, type Upstream } from '../src/forward/upstream.ts';
+import { listen, patient, startRawBackend } from './support/bare-gateway.ts';
+
+const ms = (count: number) => count as Millis;
+
+const check: HealthCheckSettings = {
+  path: '/healthz',
+  interval: ms(1000),
+  timeout: ms(5000),
+  status: { from: 200, to: 399 },
+  unhealthyAfter: 2,
+  healthyAfter: 2,
+};
+
+function groupOf(
+  origins: readonly string[],
+  more: Partial<UpstreamGroupSettings> = {},
+  server: Partial<UpstreamSettings> = {},
+): UpstreamGroupSettings {
+  const servers = origins.map((origin) => ({ ...patient, origin, ...server }));
+  return { name: 'app', servers, healthCheck: null, hostHeader: 'client', ...more };
+}
+
+/** Alarms that ring when the test says so, in the order of their times; a clock that moves with them. */
+function stoppedTime() {
+  let now = 0;
+  const alarms: { readonly at: number; readonly work: () => void }[] = [];
+  const set: SetAlarm = (work, delay) => {
+    const alarm = { at: now + delay, work };
+    alarms.push(alarm);
+    return () => {
+      const index = alarms.indexOf(alarm);
+      if (index >= 0) alarms.splice(index, 1);
+    };
+  };
+  return {
+    clock: { monotonic: () => now },
+    setAlarm: set,
+    get waiting(): readonly number[] {
+      return alarms.map(({ at }) => at - now).toSorted((a, b) => a - b);
+    },
+    pass(milliseconds: number) {
+      now += milliseconds;
+      for (const alarm of alarms.filter(({ at }) => at <= now)) {
+        alarms.splice(alarms.indexOf(alarm), 1);
+        alarm.work();
+      }
+    },
+  };
+}
+
+function meansOf(time = stoppedTime()) {
+  const changes: ServerState[] = [];
+  const means: GroupMeans = {
+    clock: time.clock,
+    random: () => 0.5,
+    setAlarm: time.setAlarm,
+    onHealth: (_, state) => changes.push(state),
+  };
+  return { time, means, changes };
+}
+
+async function until(holds: () => boolean, what: string): Promise<void> {
+  const deadline = performance.now() + 10_000;
+  while (!holds()) {
+    if (performance.now() > deadline) throw new Error(`never: ${what}`);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+}
+
+/** A backend that answers with what `answer` says now; its requests as they came. */
+async function backend(t: Test, answer: (response: http.ServerResponse) => void = (response) => response.end('ok')) {
+  const requests: http.IncomingMessage[] = [];
+  const server = http.createServer((request, response) => {
+    requests.push(request);
+    answer(response);
+  });
+  const port = await listen(server);
+  t.teardown(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  return { origin: `http://127.0.0.1:${port}`, port, requests, server };
+}
+
+/** Nobody listens there. */
+async function deadOrigin(): Promise<string> {
+  const server = net.createServer();
+  const port = await listen(server);
+  await new Promise((resolve) => server.close(resolve));
+  return `http://127.0.0.1:${port}`;
+}
+
+function begin(server: Upstream): Slot[] {
+  const slots: Slot[] = [];
+  const client = {
+    remoteAddress: '192.0.2.1',
+    remotePort: 1,
+    localAddress: '192.0.2.2',
+    localPort: 2,
+    pins: undefined,
+  };
+  const waiter = {
+    client: { ...client, onceClosed: () => {} },
+    binds: false,
+    http1: false,
+    begin: (slot: Slot) => slots.push(slot),
+  };
+  server.acquire({ ...waiter, giveUp: () => {} });
+  return slots;
+}
+
+/** A request's connection attempt, as a dispatch makes it. */
+function connectOnce(server: Upstream): void {
+  const [slot] = begin(server);
+  if (slot === undefined) throw new Error('no slot');
+  slot.client.dispatch(
+    { path: '/', method: 'GET' },
+    {
+      onRequestStart() {},
+      onResponseStart() {},
+      onResponseData() {},
+      onResponseEnd: () => server.release(slot, null),
+      onResponseError: () => server.release(slot, null),
+    },
+  );
+}
+
+await t.test('servers that are equally busy take requests in turn', async (t) => {
+  const group = createUpstreamGroup(groupOf(['http://127.0.0.1:1', 'http://127.0.0.1:2', 'http://127.0.0.1:3']));
+  t.teardown(() => group.destroy());
+  const chosen = Array.from({ length: 6 }, () => group.choose()?.origin.slice(-1));
+  t.strictSame(chosen, ['1', '2', '3', '1', '2', '3']);
+});
+
+await t.test('the server with the fewest outstanding requests is taken', async (t) => {
+  const group = createUpstreamGroup(groupOf(['http://127.0.0.1:1', 'http://127.0.0.1:2', 'http://127.0.0.1:3']));
+  t.teardown(() => group.destroy());
+  const [first, second, third] = group.servers as [Upstream, Upstream, Upstream];
+  begin(first);
+  begin(first);
+  begin(second);
+  begin(third);
+  const [slot] = begin(third) as [Slot];
+  for (let turn = 0; turn < 4; turn += 1) t.equal(group.choose(), second);
+  third.release(slot, null);
+  t.same(new Set([group.choose(), group.choose()]), new Set([second, third]));
+});
+
+await t.test(
+  'what has failed a request already is not chosen for it again, and with none left there is none',
+  async (t) => {
+    const group = createUpstreamGroup(groupOf(['http://127.0.0.1:1', 'http://127.0.0.1:2']));
+    t.teardown(() => group.destroy());
+    const [first, second] = group.servers as [Upstream, Upstream];
+    for (let turn = 0; turn < 3; turn += 1) t.equal(group.choose(new Set([first])), second);
+    t.equal(group.choose(new Set([first, second])), null);
+  },
+);
+
+await t.test(
+  'a server whose connection fails is passed over until one is made again, with growing pauses',
+  async (t) => {
+    const { time, means, changes } = meansOf();
+    const [up, dead] = [await backend(t), await deadOrigin()];
+    const group = createUpstreamGroup(groupOf([dead, up.origin]), {}, means);
+    t.teardown(() => group.destroy());
+    const [gone, there] = group.servers as [Upstream, Upstream];
+    connectOnce(gone);
+    await until(() => changes.length === 1, 'the loss is reported');
+    t.match(changes[0], { server: dead, healthy: false, reason: /ECONNREFUSED/ });
+    t.match(group.states(), [
+      { server: dead, healthy: false, reason: /ECONNREFUSED/ },
+      { server: up.origin, healthy: true, reason: null },
+    ]);
+    for (let turn = 0; turn < 3; turn += 1) t.equal(group.choose(), there);
+    for (const pause of [1000, 2000, 4000, 8000, 16_000, 32_000, 60_000, 60_000]) {
+      t.strictSame(time.waiting, [pause]);
+      time.pass(pause);
+      await until(() => time.waiting.length === 1, `an attempt after ${pause}`);
+    }
+    t.equal(changes.length, 1, 'failed attempts are no news');
+  },
+);
+
+await t.test('a server that is reached again takes requests at once', async (t) => {
+  const { time, means, changes } = meansOf();
+  const one = await backend(t);
+  const group = createUpstreamGroup(groupOf([one.origin, await deadOrigin()]), {}, means);
+  t.teardown(() => group.destroy());
+  const [server] = group.servers as [Upstream];
+  group.failed(server, 'it was away');
+  group.failed(server, 'and is told so twice');
+  t.strictSame(time.waiting, [1000], 'one attempt for both');
+  time.pass(1000);
+  await until(() => changes.length === 2, 'it comes back');
+  t.match(changes[1], { server: one.origin, healthy: true, reason: 'it answers again' });
+  t.strictSame(time.waiting, []);
+  group.failed(server, 'again');
+  t.strictSame(time.waiting, [2000], 'who comes and goes waits longer');
+  connectOnce(server);
+  await until(() => changes.length === 4, 'a request gets through');
+  t.strictSame(time.waiting, [], 'nothing is left to try');
+  time.pass(100_000);
+  group.failed(server, 'much later');
+  t.strictSame(time.waiting, [1000]);
+});
+
+await t.test('with all servers away requests still go, to the one that failed longest ago', async (t) => {
+  const { time, means } = meansOf();
+  const group = createUpstreamGroup(
+    groupOf(['http://127.0.0.1:1', 'http://127.0.0.1:2', 'http://127.0.0.1:3']),
+    {},
+    means,
+  );
+  t.teardown(() => group.destroy());
+  const [first, second, third] = group.servers as [Upstream, Upstream, Upstream];
+  for (const server of [second, first, third]) {
+    group.failed(server, 'away');
+    time.pass(10);
+  }
+  t.equal(group.choose(), second);
+  t.equal(group.choose(), second);
+  group.failed(second, 'still away');
+  t.equal(group.choose(), first);
+  t.equal(group.choose(new Set([first])), third);
+});
+
+await t.test('a health check asks with a GET that shows nothing of any client', async (t) => {
+  const one = await backend(t);
+  const upstream = createUpstream({ ...patient, origin: one.origin });
+  t.teardown(() => upstream.destroy());
+  const answer = await askHealth({ upstream, http2: false }, { ...check, path: '/health?deep=1' }, setAlarm);
+  t.strictSame(answer, { healthy: true, detail: 'answers 200' });
+  t.equal(one.requests[0]?.method, 'GET');
+  t.equal(one.requests[0]?.url, '/health?deep=1');
+  t.strictSame(one.requests[0]?.rawHeaders, [
+    ...['host', `127.0.0.1:${one.port}`, 'connection', 'close'],
+    ...['User-Agent', 'dsmapper-health-check', 'Accept', '*/*'],
+  ]);
+  t.match(upstream.stats, { open: 0, busy: 0 }, 'over a connection of its own');
+});
+
+await t.test('the status says whether a server is well; redirects are not followed', async (t) => {
+  let status = 200;
+  const one = await backend(t, (response) => response.writeHead(status, { Location: '/elsewhere' }).end());
+  const upstream = createUpstream({ ...patient, origin: one.origin });
+  t.teardown(() => upstream.destroy());
+  const ask = (range = check.status) => askHealth({ upstream, http2: false }, { ...check, status: range }, setAlarm);
+  for (status of [200, 204, 302, 399]) t.match(await ask(), { healthy: true, detail: `answers ${status}` });
+  for (status of [400, 500, 503])
+    t.strictSame(await ask(), { healthy: false, detail: `answers ${status}, not 200 to 399` });
+  t.strictSame(await ask({ from: 200, to: 200 }), { healthy: false, detail: 'answers 503, not 200' });
+  t.equal(one.requests.length, 8);
+});
+
+await t.test('an answer that never ends, or never begins, costs no more than the time-out and 64 KiB', async (t) => {
+  let written = 0;
+  const endless = await backend(t, (response) => {
+    const more = () => {
+      while (!response.destroyed && written < 64 * 1024 * 1024) {
+        written += 65_536;
+        if (!response.write(Buffer.alloc(65_536))) return void response.once('drain', more);
+      }
+    };
+    more();
+  });
+  const first = createUpstream({ ...patient, origin: endless.origin });
+  t.strictSame(await askHealth({ upstream: first, http2: false }, check, setAlarm), {
+    healthy: true,
+    detail: 'answers 200',
+  });
+  t.ok(written < 32 * 1024 * 1024, `${written} octets were written`);
+  const silent = await startRawBackend((socket) => socket.resume());
+  const second = createUpstream({ ...patient, origin: silent.origin });
+  const time = stoppedTime();
+  const asking = askHealth({ upstream: second, http2: false }, check, time.setAlarm);
+  await until(() => silent.sockets.size === 1, 'it is asked');
+  time.pass(5000);
+  t.strictSame(await asking, { healthy: false, detail: 'no answer within 5000 ms' });
+  await until(() => silent.sockets.size === 0, 'the connection is closed');
+  const drip = await startRawBackend((socket) =>
+    socket.resume().write('HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n1'),
+  );
+  const third = createUpstream({ ...patient, origin: drip.origin });
+  const dripping = askHealth({ upstream: third, http2: false }, check, time.setAlarm);
+  await until(() => drip.sockets.size === 1, 'it is asked as well');
+  time.pass(5000);
+  t.match(await dripping, { healthy: false });
+  for (const end of [first.destroy(), second.destroy(), third.destroy(), silent.stop(), drip.stop()]) await end;
+});
+
+await t.test('bad checks in a row take a server out, good ones bring it back; requests do not', async (t) => {
+  let status = 200;
+  const { time, means, changes } = meansOf();
+  const one = await backend(t, (response) => response.writeHead(status).end());
+  const group = createUpstreamGroup(groupOf([one.origin, one.origin], { healthCheck: check }), {}, means);
+  t.teardown(() => group.destroy());
+  group.watch();
+  const asked = async (delay: number) => {
+    t.strictSame(time.waiting, [delay, delay]);
+    const { length } = one.requests;
+    time.pass(delay);
+    // The time-outs of the checks stand among the alarms while they are under way.
+    await until(() => one.requests.length === length + 2 && time.waiting.join() === '1000,1000', 'both are asked');
+  };
+  await asked(500);
+  status = 503;
+  await asked(1000);
+  t.strictSame(changes, [], 'one failure says nothing');
+  await asked(1000);
+  t.equal(changes.length, 2);
+  t.match(changes[0], { healthy: false, reason: 'health check GET /healthz: answers 503, not 200 to 399' });
+  connectOnce(group.servers[0] as Upstream);
+  await until(() => one.requests.length === 7, 'a request is answered');
+  t.notOk(group.states()[0]?.healthy, 'which says nothing about health');
+  t.ok(group.choose(), 'a server is chosen all the same');
+  status = 200;
+  await asked(1000);
+  t.equal(changes.length, 2, 'one success says nothing');
+  await asked(1000);
+  t.match(changes.slice(2), [{ healthy: true }, { healthy: true }]);
+});
+
+await t.test('a check that succeeds brings back a server that could not be reached', async (t) => {
+  const { time, means, changes } = meansOf();
+  const one = await backend(t);
+  const group = createUpstreamGroup(groupOf([one.origin], { healthCheck: check }), {}, means);
+  t.teardown(() => group.destroy());
+  group.watch();
+  group.failed(group.servers[0] as Upstream, 'away');
+  t.strictSame(time.waiting, [500, 1000]);
+  time.pass(500);
+  await until(() => changes.length === 2, 'it comes back');
+  t.match(changes[1], { healthy: true });
+});
+
+for (const end of ['close', 'destroy'] as const)
+  await t.test(`${end} ends checks and attempts, also those under way`, async (t) => {
+    const { time, means, changes } = meansOf();
+    const silent = await startRawBackend((socket) => socket.resume());
+    t.teardown(() => silent.stop());
+    const group = createUpstreamGroup(groupOf([silent.origin], { healthCheck: check }), {}, means);
+    group.watch();
+    group.failed(group.servers[0] as Upstream, 'away');
+    time.pass(500);
+    await until(() => silent.sockets.size === 1, 'it is asked');
+    await group[end]();
+    await until(() => silent.sockets.size === 0, 'the check is called off');
+    t.strictSame(time.waiting, []);
+    group.failed(group.servers[0] as Upstream, 'after the end');
+    t.strictSame(time.waiting, []);
+    t.equal(changes.length, 1);
+  });
+
+await t.test('a server is called by its origin or its socket', async (t) => {
+  const group = createUpstreamGroup(groupOf(['http://localhost'], {}, { socketPath: '/run/app.sock' }));
+  t.teardown(() => group.destroy());
+  t.strictSame(group.states(), [{ server: 'unix:/run/app.sock', healthy: true, reason: null }]);
+});
