@@ -68,11 +68,11 @@ export async function decide(presented: Presented, way: Way, setup: Setup, steps
 
   const outgoing = await dress(authorised, way, setup, now, steps);
   way.mark('dress');
+  if (isVerdict(outgoing)) return outgoing;
   return remember(way.connection, outgoing, setup, now, setup.mapper?.endings === endings);
 }
 
 async function present(rule: Rule, exchange: Exchange, setup: Setup, steps: Steps): Promise<Presented | Verdict> {
-  if (isVerdict(outgoing)) return outgoing;
   if (!looksAtCertificates(rule)) return { rule, shown: null };
   const shown = exchange.connection.presented ?? (await askLate(rule, exchange, setup));
   if (shown !== null && isVerdict(shown)) return shown;
