@@ -63,8 +63,8 @@ export const verdictCodes = [
   'weakMapping',
   // authorising
   'groupsUnknown',
-  'issuerNotAccepted',
   'identityTooLarge',
+  'issuerNotAccepted',
   'notAuthorised',
   'policyRequired',
   'strengthRequired',

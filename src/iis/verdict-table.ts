@@ -197,7 +197,6 @@ const table: Readonly<Record<VerdictCode, Row>> = {
     ...row(503, 0, 0x8009_0311, 'error', 'The groups of the account cannot be found out at the moment; try again.'),
     iis: unmapped,
   },
-  issuerNotAccepted: unauthorised('This page accepts certificates of other issuers only.'),
   identityTooLarge: row(
     500,
     0,
@@ -205,6 +204,7 @@ const table: Readonly<Record<VerdictCode, Row>> = {
     'error',
     'What is known of the account, its groups above all, is more than this server may tell the one behind it.',
   ),
+  issuerNotAccepted: unauthorised('This page accepts certificates of other issuers only.'),
   notAuthorised: unauthorised('The account may not use this page.'),
   policyRequired: unauthorised('This page asks for another kind of certificate, such as one on a smart card.'),
   strengthRequired: unauthorised('This page asks for a strong mapping of the certificate to its account.'),
