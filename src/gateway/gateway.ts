@@ -23,6 +23,8 @@ import type { AccessLog } from './access-log.ts';
 import { createAccessLog, openLog } from './access-log.ts';
 import { endingRecord, recordOf, troubleRecord } from './access-record.ts';
 import type { App } from './app.ts';
+import type { AuthEndpoints } from './auth-endpoint.ts';
+import { startAuthEndpoints } from './auth-endpoint.ts';
 import { createApp } from './app.ts';
 import { watchDirectory } from './directory-watch.ts';
 import type { ClientRequest, ClientResponse } from './exchange.ts';
@@ -59,6 +61,8 @@ export interface Gateway {
   readonly metrics: Metrics;
   addresses(): readonly { readonly binding: string; readonly address: string; readonly port: number }[];
   readiness(): Promise<Readiness>;
+  /** Listeners where other proxies ask. */
+  authAddresses(): readonly { readonly endpoint: string; readonly address: string }[];
   connectionCount(): number;
   requestsInFlight(): number;
   /** Judges, maps and authorises every live connection again, now. @returns how many were ended */
@@ -153,9 +157,15 @@ export async function startGateway(
   }
 
   let app: App | null = null;
+  let auth: AuthEndpoints | null = null;
   try {
     await begin(first);
     app = await createApp(serve);
+    auth = await startAuthEndpoints(settings.authEndpoints, {
+      ...{ clock: facilities.clock, metrics, log, nextId, newest },
+      enter: () => generations.enter(),
+      leave: (generation: Generation) => generations.leave(generation),
+    });
     front = await startFront({
       bindings: settings.bindings,
       limits: settings.limits.connections,
@@ -170,13 +180,15 @@ export async function startGateway(
       staplerOf: (binding) => staplerOf(binding, newest),
     });
   } catch (error) {
-    await Promise.all([app?.close(), generations.close(), closeLogs()]);
+    await Promise.all([app?.close(), auth?.close(0), generations.close(), closeLogs()]);
     throw error;
   }
-  const [opened, application] = [front, app];
-  const accounts = createLiveAccounts(opened, newest);
+  const [opened, application, asked] = [front, app, auth];
+  // Clients that are connected to other proxies are looked after like our own.
+  const clients = { connections: () => [...opened.connections(), ...asked.connections()] };
+  const accounts = createLiveAccounts(clients, newest);
   const recheck = startRecheck(
-    opened,
+    clients,
     newest,
     (connection, why) => log.write(endingRecord(connection, why, newest())),
     accounts,
@@ -191,6 +203,7 @@ export async function startGateway(
     },
     metrics,
     addresses: () => opened.addresses(),
+    authAddresses: () => asked.addresses(),
     readiness: async () => (closing === null ? readinessOf(newest()) : drainingOf(newest())),
     connectionCount: () => countOf(opened.connections()),
     requestsInFlight: () => inHand.size,
@@ -230,7 +243,8 @@ export async function startGateway(
   async function closeAll(): Promise<void> {
     recheck.stop();
     await turn;
-    await drain(opened, newest().settings.limits.drainTimeout);
+    const { drainTimeout } = newest().settings.limits;
+    await Promise.all([drain(opened, drainTimeout), asked.close(drainTimeout)]);
     await opened.close();
     await application.close();
     await generations.close();

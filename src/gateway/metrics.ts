@@ -26,6 +26,10 @@ export interface Metrics {
   countRevocationCheck(method: Evidence['method'], status: Evidence['status']): void;
   /** One attempt to fetch revocation data. */
   countRevocationFetch(kind: SourceState['kind'], result: FetchResult): void;
+  /** One question of a proxy that was answered. */
+  countAuthDecision(caller: string, code: VerdictCode): void;
+  /** One question of nobody that is known, at an auth endpoint. */
+  countAuthStranger(endpoint: string): void;
   /** Prometheus text format 0.0.4. */
   text(): Promise<string>;
   readonly contentType: string;
@@ -175,6 +179,19 @@ export function createMetrics(gauges: Gauges): Metrics {
     registers,
   });
   for (const kind of ['crl', 'ocsp']) for (const result of fetchResults) fetches.inc({ kind, result }, 0);
+  const authDecisions = new Counter({
+    name: 'dsmapper_auth_decisions_total',
+    help: 'Questions of other proxies by who asked and verdict code (docs/verdicts.md)',
+    labelNames: ['caller', 'code'],
+    registers,
+  });
+  const authStrangers = new Counter({
+    name: 'dsmapper_auth_strangers_total',
+    help: 'Questions at auth endpoints that no caller has proved to be its own',
+    labelNames: ['endpoint'],
+    registers,
+  });
+  const countDecision = countByPair((caller, code) => authDecisions.labels(caller, code));
   addSourceGauges(registers, gauges);
   gauge(registers, 'dsmapper_connections', 'Client connections open now', gauges.connections);
   gauge(registers, 'dsmapper_requests_in_flight', 'Requests without an answer yet', gauges.requestsInFlight);
@@ -209,6 +226,8 @@ export function createMetrics(gauges: Gauges): Metrics {
     countConnection: (event) => connections.get(event)?.inc(),
     countRevocationCheck: (method, status) => checkChildren.get(`${method} ${status}`)?.inc(),
     countRevocationFetch: (kind, result) => fetches.inc({ kind, result }),
+    countAuthDecision: countDecision,
+    countAuthStranger: (endpoint) => authStrangers.labels(endpoint).inc(),
     text: () => registry.metrics(),
     contentType: registry.contentType,
   };
@@ -255,6 +274,18 @@ function addHealthGauge(registers: Registry[], { upstreamServers }: Gauges): voi
     },
   });
   for (const registry of registers) registry.registerMetric(health);
+}
+
+/** Children of two labels, looked up once each; both come from configuration and code, so that there are not many. */
+function countByPair(child: (one: string, other: string) => { inc(): void }) {
+  const known = new Map<string, Map<string, { inc(): void }>>();
+  return (one: string, other: string) => {
+    const row = known.get(one) ?? new Map<string, { inc(): void }>();
+    known.set(one, row);
+    const found = row.get(other) ?? child(one, other);
+    row.set(other, found);
+    found.inc();
+  };
 }
 
 /** One child per label value, looked up once; they start at 0 so that every series exists from the first scrape on. */
