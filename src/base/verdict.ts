@@ -19,6 +19,7 @@ export const verdictCodes = [
   'hostMismatch',
   'methodNotAllowed',
   'misdirected',
+  'originRefused',
   'overloaded',
   'pathNotCanonical',
   'requestTimeout',

@@ -63,6 +63,7 @@ const table: Readonly<Record<VerdictCode, Row>> = {
   hostMismatch: row(400, 0, 87, 'info', 'The request names more than one host.'),
   methodNotAllowed: row(405, 0, 0, 'info', 'The method is not served here.'),
   misdirected: row(421, 0, 0, 'info', 'The host of this request belongs to another binding than the connection.'),
+  originRefused: row(403, 0, accessDenied, 'info', 'Pages of this origin may not open WebSockets here.'),
   overloaded: row(503, 0, 0, 'warn', 'The server is at one of its limits; try again.'),
   pathNotCanonical: row(400, 0, 87, 'info', 'The path can be read in more than one way.'),
   requestTimeout: row(408, 0, 121, 'info', 'The request did not arrive in time.'),

@@ -9,7 +9,11 @@
  * - `chunks=3`: no Content-Length, the body in so many pieces
  * - `hints=</a.css>;rel=preload`: a 103 with this Link first
  * - `early=1`: answers without reading the request body
+ * - `events=10`: server-sent events instead of JSON, so many after a first one that describes the request (`forever`: no end), `interval=100`
+ *   milliseconds apart
  * - `abort=head`: ends the connection instead of answering; `abort=body`: in the middle of the body
+ *
+ * A WebSocket is opened on every path; it says what arrived as a first message, and then back what it is told.
  */
 import { createCipheriv, createHash } from 'node:crypto';
 import http from 'node:http';
@@ -17,6 +21,8 @@ import https from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { streamEvents } from './event-stream.ts';
+import { echoWebSocket } from './web-socket.ts';
 
 export interface EchoOptions {
   /** Default 127.0.0.1. */
@@ -78,6 +84,12 @@ export async function startEcho(options: EchoOptions = {}): Promise<Echo> {
     answer(request, response).catch(() => socket.destroy());
   });
 
+  server.on('upgrade', (request: http.IncomingMessage, socket: Socket, head: Buffer) => {
+    requests += 1;
+    recorder.cut(socket);
+    echoWebSocket(request, socket, head, { greeting: describe(request, nothing).toString().trim() });
+  });
+
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     const ready = () => resolve();
@@ -123,6 +135,15 @@ export function echoPattern(size: number): Readable {
 
 async function answer(request: http.IncomingMessage, response: http.ServerResponse): Promise<void> {
   const query = URL.parse(request.url ?? '/', 'http://echo')?.searchParams ?? new URLSearchParams();
+  const events = query.get('events');
+  if (events !== null) {
+    const description = describe(request, await digestOfBody(request))
+      .toString()
+      .trim();
+    const many = events === 'forever' ? null : count(events);
+    streamEvents(response, { description, count: many, interval: count(query.get('interval') ?? '100') });
+    return;
+  }
   const early = query.has('early');
   const digest = early ? { bytes: 0, sha256: '' } : await digestOfBody(request);
 
@@ -176,6 +197,8 @@ interface BodyDigest {
   readonly bytes: number;
   readonly sha256: string;
 }
+
+const nothing: BodyDigest = { bytes: 0, sha256: createHash('sha256').digest('hex') };
 
 async function digestOfBody(request: http.IncomingMessage): Promise<BodyDigest> {
   const hash = createHash('sha256');

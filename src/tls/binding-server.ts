@@ -33,8 +33,11 @@ export interface RequestSink {
    * answers a missing Host. Must not throw.
    */
   handler(request: FrontRequest, response: FrontResponse): void;
-  /** HTTP/1 requests with `Upgrade`; without this they come to `handler` like others. */
-  upgrade?(request: IncomingMessage, socket: Duplex, head: Buffer): void;
+  /**
+   * HTTP/1 requests with `Upgrade`, their connection taken off the parser (`held-upgrade.ts` gives them a response); without this they come to
+   * `handler` like others, and so do those behind a body or behind an answer that is still due.
+   */
+  upgrade?(request: IncomingMessage, socket: Socket, head: Buffer): void;
 }
 
 export interface ServerContext extends RequestSink {
@@ -196,7 +199,7 @@ function serveRequests(server: EventEmitter & HttpKnobs, binding: BindingSetting
   // A tunnel cannot begin while earlier answers are due, nor behind a body; such a request goes to the handler.
   server.shouldUpgradeCallback = (request) =>
     context.upgrade !== undefined &&
-    request.headers['content-length'] === undefined &&
+    (request.headers['content-length'] ?? '0') === '0' &&
     request.headers['transfer-encoding'] === undefined &&
     !isDoubtful(request) &&
     carriedBy(request.socket)?.pending === 0;

@@ -2,8 +2,9 @@
  * The product's `Connection` over a real socket: identity of the connection, its requests in flight, and its end.
  * Which binding takes a socket and what a request may cost is decided elsewhere.
  */
-import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Http2ServerRequest, ServerHttp2Session } from 'node:http2';
+import { ServerResponse } from 'node:http';
+import type { IncomingMessage } from 'node:http';
+import type { Http2ServerRequest, Http2ServerResponse, ServerHttp2Session } from 'node:http2';
 import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import type { Millis } from '../base/brand.ts';
@@ -22,6 +23,17 @@ export function connectionOf(request: IncomingMessage | Http2ServerRequest): Con
       hint: 'hand on only requests that a front delivered',
     });
   return connection;
+}
+
+/**
+ * Until this answer has ended silence does not end its connection: it is a stream of events or a tunnel. Whether the client's system is still there
+ * is then asked by TCP.
+ */
+export function allowSilence(
+  request: IncomingMessage | Http2ServerRequest,
+  response: ServerResponse | Http2ServerResponse,
+): void {
+  carriedBy(request)?.allowSilence(response);
 }
 
 const carried: unique symbol = Symbol('dsmapper.connection');
@@ -48,6 +60,9 @@ export interface ConnectionFacts {
   readonly localPort: number;
 }
 
+/** Milliseconds of silence after which TCP asks whether the other side is still there. */
+const keepAliveDelay = 60_000;
+
 export class LiveConnection implements Connection {
   readonly id: number;
   readonly binding: BindingSettings;
@@ -65,6 +80,9 @@ export class LiveConnection implements Connection {
   /** Set where the connection speaks HTTP/2. */
   session: ServerHttp2Session | null = null;
   readonly #socket: Socket;
+  readonly #idleTimeout: Millis;
+  /** Answers that may be silent for as long as they like. */
+  #silent = 0;
   readonly #handshakes: HandshakeWatch | null;
   /** HTTP/1 responses not finished yet, oldest first. */
   readonly #responses = new Set<ServerResponse>();
@@ -86,6 +104,7 @@ export class LiveConnection implements Connection {
     this.protocol = tls?.getProtocol() ?? null;
     this.alpn = typeof tls?.alpnProtocol === 'string' ? tls.alpnProtocol : null;
     this.#socket = socket;
+    this.#idleTimeout = idleTimeout;
     this.#handshakes =
       tls === null
         ? null
@@ -138,9 +157,34 @@ export class LiveConnection implements Connection {
     return this.#responses.size === 1 && !first.req.complete && !first.headersSent;
   }
 
+  /**
+   * What is due will not be answered, and the socket is ended by somebody else: whoever works on an answer learns that its client is gone, or
+   * what is refused here would still be done by a backend.
+   */
+  abandon(): void {
+    for (const response of this.#responses) {
+      if (response.socket !== null) response.detachSocket(response.socket);
+      response.destroy();
+      response.emit('close');
+    }
+  }
+
   /** From now on the socket speaks something else than HTTP. */
   becomeTunnel(): void {
     this.#tunnel = true;
+  }
+
+  allowSilence(response: ServerResponse | Http2ServerResponse): void {
+    this.#silent += 1;
+    (this.session ?? this.#socket).setTimeout(0);
+    this.#socket.setKeepAlive(true, keepAliveDelay);
+    const ended = () => {
+      this.#silent -= 1;
+      if (this.#silent === 0 && !this.#socket.destroyed) (this.session ?? this.#socket).setTimeout(this.#idleTimeout);
+    };
+    // Before Node's own listener, which gives the socket the time-out of one that waits for the next request.
+    if (response instanceof ServerResponse) response.prependOnceListener('finish', ended);
+    else response.stream.once('close', ended);
   }
 
   onceClosed(listener: () => void): void {
