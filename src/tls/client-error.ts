@@ -22,8 +22,12 @@ export function refuseDoubtful(socket: Duplex): void {
 
 function endWith(status: string | null, socket: Duplex): void {
   const connection = carriedBy(socket);
-  if (status === null || connection === null || !connection.awaitsAnswer) socket.destroy();
-  else lastWords(socket, plainAnswer(status));
+  if (status === null || connection === null || !connection.awaitsAnswer) {
+    socket.destroy();
+    return;
+  }
+  connection.abandon();
+  lastWords(socket, plainAnswer(status));
 }
 
 /** Null where the client does not speak HTTP to us, or cannot hear us any more. */

@@ -169,6 +169,18 @@ export class LiveConnection implements Connection {
     }
   }
 
+  /**
+   * What is due will not be answered, and the socket is ended by somebody else: whoever works on an answer learns that its client is gone, or
+   * what is refused here would still be done by a backend.
+   */
+  abandon(): void {
+    for (const response of this.#responses) {
+      if (response.socket !== null) response.detachSocket(response.socket);
+      response.destroy();
+      response.emit('close');
+    }
+  }
+
   /** From now on the socket speaks something else than HTTP. */
   becomeTunnel(): void {
     this.#tunnel = true;

@@ -3,6 +3,7 @@
  * Content-Length or by plain chunks. What does not fit stays unread, so that it shows among the octets. Answers name the request they answer.
  */
 import { createServer, type AddressInfo, type Socket } from 'node:net';
+import { inTime } from './front.ts';
 
 export interface RecordedRequest {
   readonly method: string;
@@ -23,6 +24,8 @@ export interface RecordingBackend {
   /** Paths that are answered in a way of their own; all others get 200 and `seen METHOD PATH`. */
   readonly answers: Map<string, string>;
   readonly early: Map<string, EarlyAnswer>;
+  /** Writes to every connection that is open, unasked, and resolves when the other side has closed them all. */
+  interrupt(text: string): Promise<void>;
 }
 
 export async function startRecordingBackend(t: { teardown(end: () => unknown): void }): Promise<RecordingBackend> {
@@ -77,6 +80,11 @@ export async function startRecordingBackend(t: { teardown(end: () => unknown): v
     },
     answers,
     early,
+    async interrupt(text) {
+      const closed = [...sockets].map((socket) => new Promise((resolve) => socket.once('close', resolve)));
+      for (const socket of sockets) socket.write(text, 'latin1');
+      await inTime('the end of the connections', Promise.all(closed));
+    },
   };
 }
 
