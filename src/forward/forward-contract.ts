@@ -177,6 +177,8 @@ export interface ForwardLimits {
 export type ForwardResult =
   /** The whole answer is with the client's system. `bytes` counts the body. */
   | { readonly kind: 'answered'; readonly status: number; readonly bytes: number }
+  /** The connection was handed to the upstream, and both are closed now. */
+  | { readonly kind: 'tunnelled' }
   /** Nothing was sent: the caller answers. */
   | { readonly kind: 'refused'; readonly verdict: Verdict }
   /** Ended in the middle; `status` is 0 where the answer had not begun. The connection or stream is gone. */

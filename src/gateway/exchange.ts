@@ -141,11 +141,11 @@ export class Exchange implements Way {
     const rule = this.rule ?? mapped.trusted.presented.rule;
     const clean = setup.sanitizer.request(this.request.rawHeaders);
     if (isVerdict(clean)) return clean;
-    const upstream = setup.upstreamOf(rule.location).choose();
-    if (upstream === null) return verdict('upstreamUnavailable', `no server of location ${rule.location.path} is left`);
+    const group = setup.upstreamOf(rule.location);
     const good = mapped.identity === null ? 'anonymous' : 'authorised';
     const result = await forward({
-      upstream,
+      group,
+      client: this.connection,
       method: this.method,
       path: rule.path.path + rule.path.query,
       host: clean.host,
@@ -164,7 +164,7 @@ export class Exchange implements Way {
     });
     if (result.kind === 'refused') return result.verdict;
     this.answered = true;
-    if (result.kind === 'answered') return mapped.identity === null ? anonymous : authorised;
+    if (result.kind !== 'aborted') return mapped.identity === null ? anonymous : authorised;
     return verdict(result.by === 'client' ? 'clientClosed' : 'upstreamFailed', result.reason, mapped.identity?.account);
   }
 

@@ -14,6 +14,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import type { Millis } from '../../src/base/brand.ts';
 import type { ForwardInput } from '../../src/forward/dispatch.ts';
+import type { UpstreamGroup } from '../../src/forward/upstream-group.ts';
 import type { Slot, Upstream, Waiter } from '../../src/forward/upstream.ts';
 import { createUpstream } from '../../src/forward/upstream.ts';
 import { createAuthority } from '../../src/lab/authority.ts';
@@ -263,6 +264,7 @@ await t.test('what undici refuses after all is an internal error and costs no co
   }
   const refusing = (upstream: Upstream): Upstream => ({
     origin: upstream.origin,
+    settings: upstream.settings,
     serverName: upstream.serverName,
     stats: upstream.stats,
     outstanding: 0,
@@ -281,7 +283,18 @@ await t.test('what undici refuses after all is an internal error and costs no co
     close: () => Promise.resolve(),
     destroy: () => Promise.resolve(),
   });
-  const { gateway } = await withEcho(t, { change: (input) => ({ ...input, upstream: refusing(input.upstream) }) });
+  const { gateway } = await withEcho(t, {
+    change(input) {
+      const { name, settings, servers } = input.group;
+      const group = {
+        name,
+        settings,
+        servers,
+        choose: () => refusing(servers[0] as Upstream),
+      } as unknown as UpstreamGroup;
+      return { ...input, group };
+    },
+  });
   t.equal((await ask(gateway)).headers['x-verdict'], 'internalError');
   t.equal(released.length, 1);
 });

@@ -14,16 +14,21 @@ import { forward } from '../../src/forward/dispatch.ts';
 import type {
   ClientRequest,
   ClientResponse,
+  ForwardClient,
   ForwardResult,
+  UpstreamGroupSettings,
   UpstreamSettings,
 } from '../../src/forward/forward-contract.ts';
 import { bodyLengthOf } from '../../src/forward/request-body.ts';
 import { createSanitizer } from '../../src/forward/sanitize.ts';
+import { createUpstreamGroup, type UpstreamGroup } from '../../src/forward/upstream-group.ts';
 import type { Upstream, UpstreamEvents } from '../../src/forward/upstream.ts';
-import { createUpstream } from '../../src/forward/upstream.ts';
 
 export interface BareOptions {
   readonly upstream: Partial<UpstreamSettings> & Pick<UpstreamSettings, 'origin'>;
+  /** Further servers of the same group: in what they differ from `upstream`. */
+  readonly others?: readonly Partial<UpstreamSettings>[];
+  readonly group?: Partial<UpstreamGroupSettings>;
   readonly events?: UpstreamEvents;
   /** What the gateway writes itself. */
   readonly identity?: readonly string[];
@@ -35,6 +40,8 @@ export interface BareGateway {
   readonly port: number;
   readonly h2Port: number;
   readonly url: string;
+  readonly group: UpstreamGroup;
+  /** The first server. */
   readonly upstream: Upstream;
   readonly results: readonly ForwardResult[];
   readonly inputs: readonly ForwardInput[];
@@ -57,7 +64,13 @@ export const patient: Omit<UpstreamSettings, 'origin'> = {
 export const limits = { maximumBody: 0, lingerTimeout: 5000 as Millis, lingerBytes: 1_000_000 };
 
 export async function startBareGateway(options: BareOptions): Promise<BareGateway> {
-  const upstream = createUpstream({ ...patient, ...options.upstream }, options.events);
+  const first = { ...patient, ...options.upstream };
+  const servers = [first, ...(options.others ?? []).map((other) => ({ ...first, ...other }))];
+  const group = createUpstreamGroup(
+    { name: 'bare', servers, healthCheck: null, hostHeader: 'client', ...options.group },
+    options.events,
+  );
+  const [upstream] = group.servers as readonly [Upstream];
   const sanitizer = createSanitizer({ names: defaultHeaderNames });
   const results = createFeed<ForwardResult>();
   const inputs = createFeed<ForwardInput>();
@@ -74,7 +87,8 @@ export async function startBareGateway(options: BareOptions): Promise<BareGatewa
       return;
     }
     const plain: ForwardInput = {
-      upstream,
+      group,
+      client: clientOf(request),
       method: request.method ?? '',
       path: request.url ?? '',
       host: clean.host,
@@ -116,6 +130,7 @@ export async function startBareGateway(options: BareOptions): Promise<BareGatewa
     port,
     h2Port,
     url: `http://127.0.0.1:${port}`,
+    group,
     upstream,
     results: results.items,
     inputs: inputs.items,
@@ -131,9 +146,34 @@ export async function startBareGateway(options: BareOptions): Promise<BareGatewa
       for (const session of sessions) session.destroy();
       for (const socket of sockets) socket.destroy();
       await Promise.all([h1, h2].map((server) => new Promise((resolve) => server.close(resolve))));
-      await upstream.destroy();
+      await group.destroy();
     },
   };
+}
+
+const clients = new WeakMap<object, ForwardClient>();
+
+/** One for each connection, as the tls room has it. */
+function clientOf(request: object): ForwardClient {
+  const { stream, socket } = request as { stream?: { session?: http2.Http2Session }; socket: net.Socket };
+  // Of HTTP/2 the session stands for the connection: Node lends its socket under restrictions.
+  const key = stream?.session ?? socket;
+  const { remoteAddress = '', remotePort = 0, localAddress = '', localPort = 0 } = stream?.session?.socket ?? socket;
+  const known = clients.get(key);
+  if (known !== undefined) return known;
+  const client: ForwardClient = {
+    remoteAddress,
+    remotePort,
+    localAddress,
+    localPort,
+    pins: undefined,
+    onceClosed(listener) {
+      if (key.destroyed) setImmediate(listener);
+      else key.once('close', listener);
+    },
+  };
+  clients.set(key, client);
+  return client;
 }
 
 function refuse(response: ClientResponse, verdict: Verdict): void {
