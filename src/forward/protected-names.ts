@@ -27,7 +27,7 @@ function prefixOf(pattern: string): string {
 }
 
 /** Where each is written or believed stands behind it. */
-const exactNames: readonly string[] = [
+export const exactNames: readonly string[] = [
   'X-ARR-ClientCert', // IIS Application Request Routing, Azure App Service
   'Client-Cert', // RFC 9440
   'Client-Cert-Chain', // RFC 9440
@@ -50,7 +50,7 @@ const exactNames: readonly string[] = [
 ];
 
 /** Folded prefixes. */
-const families: readonly string[] = [
+export const families: readonly string[] = [
   'ms-aspnetcore', // ASP.NET Core module: CLIENTCERT, TOKEN, WINAUTHTOKEN
   'remote-', // Remote-User, -Groups, -Name, -Email of forward-auth proxies
   'ssl-client-', // Apache mod_ssl variables, ingress-nginx
