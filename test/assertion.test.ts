@@ -56,6 +56,7 @@ t.comment(`DSMAPPER_SEED=${seed}`);
 
 const start = Date.UTC(2026, 11, 1, 12) as Instant;
 const day = 24 * hour;
+const end = (start + 7 * day) as Instant;
 const leaf = await clientCertificate();
 
 function signerAt(
@@ -225,6 +226,8 @@ interface World {
   readonly lifetime: number;
   /** Rotation in overlaps. */
   readonly turns: number;
+  /** So many times longer is that of every second gateway: it does not know when the first makes keys. */
+  readonly slower: number;
   readonly algorithm: AssertionSettings['algorithm'];
   readonly other: AssertionSettings['algorithm'];
   readonly gateways: number;
@@ -237,6 +240,7 @@ void t.test('who keeps a key set for less than the overlap never meets a key tha
     overlap: fc.integer({ min: 1000, max: 5_000_000 }),
     lifetime: fc.integer({ min: 1000, max: 600_000 }),
     turns: fc.double({ min: 2, max: 20, noNaN: true }),
+    slower: fc.double({ min: 1, max: 3, noNaN: true }),
     algorithm: fc.constantFrom('EdDSA', 'ES256'),
     other: fc.constantFrom('EdDSA', 'ES256'),
     gateways: fc.integer({ min: 1, max: 3 }),
@@ -248,13 +252,19 @@ void t.test('who keeps a key set for less than the overlap never meets a key tha
   let met = 0;
   await fc.assert(
     fc.asyncProperty(worlds, async (world) => {
-      const { overlap, turns, gateways, moves, algorithm, other } = world;
+      const { overlap, turns, slower, gateways, moves, algorithm, other } = world;
       const lifetime = Math.min(world.lifetime, overlap) as Millis;
       const terms = { overlap: overlap as Millis, lifetime, rotation: Math.ceil(overlap * turns) as Millis };
       const time = stopTime(start);
       const memoryKeys = createMemoryKeyStore();
       const signers = Array.from({ length: gateways }, (_, index) =>
-        signerAt(time, { ...terms, algorithm: index === 1 ? other : algorithm }, { memoryKeys }),
+        signerAt(
+          time,
+          index === 1
+            ? { ...terms, algorithm: other, rotation: Math.ceil(terms.rotation * slower) as Millis }
+            : { ...terms, algorithm },
+          { memoryKeys },
+        ),
       );
       // Fetched at the beginning, so that nothing is to be learnt later without a fetch. With several gateways the very first key signs at once.
       let cache: { at: number; kids: readonly string[] } | null = null;
@@ -277,7 +287,7 @@ void t.test('who keeps a key set for less than the overlap never meets a key tha
       for (const signer of signers) signer.close();
       return memoryKeys.read().length <= 8;
     }),
-    { seed, numRuns: 150 },
+    { seed, numRuns: 150, endOnFailure: true },
   );
   t.ok(met > 1000, `${met} assertions were looked at`);
 });
@@ -316,6 +326,30 @@ void t.test(
   },
 );
 
+void t.test('a key that is due at once is announced all the same', async (t) => {
+  const memoryKeys = createMemoryKeyStore();
+  const before = signerAt(stopTime(start), {}, { memoryKeys });
+  const [old] = kidsOf(before, start);
+  before.close();
+  const time = stopTime(start + 3 * day);
+  const signer = signerAt(time, { rotation: day as Millis }, { memoryKeys });
+  t.equal(kidsOf(signer, time.clock.now()).length, 2);
+  time.moveTo(start + 3 * day + hour);
+  t.equal(await kidNow(signer, time.clock.now()), old);
+  time.moveTo(start + 3 * day + 1.25 * hour);
+  t.not(await kidNow(signer, time.clock.now()), old);
+  signer.close();
+});
+
+void t.test('after a sleep in which no alarm rang, keys are looked after with the first request', (t) => {
+  const time = stopTime(start);
+  const signer = signerAt(time);
+  time.sleepUntil(start + 30 * day);
+  t.equal(kidsOf(signer, time.clock.now()).length, 2);
+  signer.close();
+  t.end();
+});
+
 void t.test(
   'a clock that is set back leaves a key that signs, and one that ran ahead does not stop rotation',
   async (t) => {
@@ -325,12 +359,13 @@ void t.test(
     const signer = signerAt(back, {}, { memoryKeys });
     t.ok(await kidNow(signer, start - day));
     const ahead = createMemoryKeyStore();
-    ahead.add(makeSigningKey({ algorithm: 'EdDSA', number: 1, created: start, signsFrom: start }));
+    ahead.add(makeSigningKey({ algorithm: 'EdDSA', number: 1, created: start, signsFrom: start, signsUntil: end }));
     const far = makeSigningKey({
       algorithm: 'EdDSA',
       number: 2,
       created: start,
       signsFrom: (start + 9000 * day) as Instant,
+      signsUntil: (start + 9001 * day) as Instant,
     });
     ahead.add(far);
     const time = stopTime(start);
@@ -360,7 +395,10 @@ void t.test('keys outlive a restart, in files that nobody else can read', async 
     t.equal(statSync(file).mode & 0o777, 0o600);
     t.equal(statSync(keyDirectory).mode & 0o777, 0o700);
     t.ok(createPrivateKey(readFileSync(file)), 'other programs read it as it is');
-    t.match(readFileSync(file, 'utf8'), `kid: ${kids[0]}\nalg: ${algorithm}\ncreated: 2026-12-01T12:00:00.000Z`);
+    t.match(
+      readFileSync(file, 'utf8'),
+      `kid: ${kids[0]}\nalg: ${algorithm}\ncreated: 2026-12-01T12:00:00.000Z\nsigns from: 2026-12-01T12:00:00.000Z\nsigns until: 2026-12-08T12:00:00.000Z\n`,
+    );
     const after = signerAt(stopTime(start + day), { keyDirectory, algorithm });
     t.same(kidsOf(after, start + day), kids);
     after.close();
@@ -384,7 +422,9 @@ void t.test('a file that is done is deleted, and one that somebody deletes no lo
 
 void t.test('broken and hostile key files are named, and left as they are', async (t) => {
   const written = (facts: { algorithm?: 'EdDSA' | 'ES256' } = {}) =>
-    keyFileText(makeSigningKey({ algorithm: 'EdDSA', number: 1, created: start, signsFrom: start, ...facts }));
+    keyFileText(
+      makeSigningKey({ algorithm: 'EdDSA', number: 1, created: start, signsFrom: start, signsUntil: end, ...facts }),
+    );
   const good = written();
   const foreign = (pem: string) => good.replace(/-----BEGIN[^]*/, pem);
   const pkcs8 = { type: 'pkcs8', format: 'pem' } as const;
@@ -489,7 +529,8 @@ void t.test('gateways that start at once in one directory come to one key', asyn
 void t.test('of two keys for one place the first counts', (t) => {
   const path = folder(t);
   for (const store of [createMemoryKeyStore(), openKeyDirectory(path, stopTime(start).clock)]) {
-    const key = () => makeSigningKey({ algorithm: 'ES256', number: 3, created: start, signsFrom: start });
+    const key = () =>
+      makeSigningKey({ algorithm: 'ES256', number: 3, created: start, signsFrom: start, signsUntil: end });
     const [first, second] = [key(), key()];
     t.equal(store.add(first), true);
     t.equal(store.add(second), false);

@@ -7,8 +7,9 @@ import type { Instant } from '../base/brand.ts';
 import { isoText } from '../base/clock.ts';
 import { signingKeyOf, type SigningAlgorithm, type SigningKey } from './signing-key.ts';
 
-export function keyFileText({ kid, algorithm, created, signsFrom, privateKey }: SigningKey): string {
-  const facts = `kid: ${kid}\nalg: ${algorithm}\ncreated: ${isoText(created)}\nsigns from: ${isoText(signsFrom)}`;
+export function keyFileText({ kid, algorithm, created, signsFrom, signsUntil, privateKey }: SigningKey): string {
+  const period = `signs from: ${isoText(signsFrom)}\nsigns until: ${isoText(signsUntil)}`;
+  const facts = `kid: ${kid}\nalg: ${algorithm}\ncreated: ${isoText(created)}\n${period}`;
   return `${firstLine}\n${facts}\n${privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()}`;
 }
 
@@ -17,27 +18,28 @@ export type ReadKey =
 
 /** @param place what the file's name says */
 export function parseKeyFile(text: string, place: Pick<SigningKey, 'algorithm' | 'number'>): ReadKey {
-  const [, kid, algorithm, created, signsFrom, pem = ''] = shape.exec(text) ?? [];
+  const [, kid, algorithm, dates = '', pem = ''] = shape.exec(text) ?? [];
   if (kid === undefined) return broken('it is not written as the gateway writes keys');
   if (algorithm !== place.algorithm) return broken(`it holds a key for ${algorithm ?? ''}, against its name`);
-  const [createdAt, signsFromAt] = [instantOf(created), instantOf(signsFrom)];
-  if (createdAt === null || signsFromAt === null) return broken('a date in it is none');
+  const [created, signsFrom, signsUntil] = dates.split('\n').map(instantOf);
+  if (!created || !signsFrom || !signsUntil) return broken('a date in it is none');
   const privateKey = privateKeyOf(pem);
   if (privateKey === null) return broken('its private key cannot be read');
-  const key = signingKeyOf({ ...place, created: createdAt, signsFrom: signsFromAt }, privateKey);
+  const key = signingKeyOf({ ...place, created, signsFrom, signsUntil }, privateKey);
   if (key === null) return broken(`its private key is not one for ${place.algorithm}`);
   return key.kid === kid ? { kind: 'read', key } : broken('its kid is not the thumbprint of its key');
 }
 
 const firstLine = 'dsmapper assertion key';
 const shape = new RegExp(
-  `^${firstLine}\nkid: ([\\w-]{43})\nalg: (\\w+)\ncreated: (\\S+)\nsigns from: (\\S+)\n` +
+  `^${firstLine}\nkid: ([\\w-]{43})\nalg: (\\w+)\n(created: \\S+\nsigns from: \\S+\nsigns until: \\S+)\n` +
     '(-----BEGIN PRIVATE KEY-----\n[A-Za-z0-9+/=\n]+-----END PRIVATE KEY-----\n)$',
 );
 
 /** One spelling alone: what `isoText` writes. */
-function instantOf(text: string | undefined): Instant | null {
-  const instant = Date.parse(text ?? '') as Instant;
+function instantOf(line: string): Instant | null {
+  const text = line.slice(line.indexOf(': ') + 2);
+  const instant = Date.parse(text) as Instant;
   return !Number.isNaN(instant) && isoText(instant) === text ? instant : null;
 }
 

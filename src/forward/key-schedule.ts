@@ -72,11 +72,12 @@ function nextKey(
     number,
     created: now,
     signsFrom: signsFrom as Instant,
+    signsUntil: (signsFrom + rotation) as Instant,
   });
   if (last === undefined) return { makeAt: now, key: facts(1, somebodySigns ? now + lead : now) };
   // Made by a clock that ran ahead, or with an overlap that nobody has any more: it would keep all others from being made.
   if (last.signsFrom > now + rotation + lead) return { makeAt: now, key: facts(last.number + 1, now + lead) };
-  const planned = last.signsFrom + rotation;
+  const planned = Math.min(last.signsUntil, last.signsFrom + rotation);
   return {
     makeAt: Math.max(0, planned - lead) as Instant,
     key: facts(last.number + 1, Math.max(planned, now + lead)),
@@ -85,11 +86,11 @@ function nextKey(
 
 /** From here on a key is neither used nor published. Infinite for the last one of the chain that is kept up. */
 function doneAt(key: SigningKey, keys: readonly SigningKey[], terms: KeyTerms): number {
-  const { overlap, lifetime, rotation, algorithm } = terms;
+  const { overlap, lifetime, algorithm } = terms;
   const after = overlap + lifetime + lookAgainAfter(terms);
   const later = chainOf(keys, key.algorithm).filter(({ number }) => number > key.number);
   if (later.length > 0) return Math.min(...later.map(({ signsFrom }) => signsFrom)) + after;
   if (key.algorithm === algorithm) return Number.POSITIVE_INFINITY;
   const [first] = chainOf(keys, algorithm);
-  return Math.max(key.signsFrom + rotation, first?.signsFrom ?? 0) + after;
+  return Math.max(key.signsUntil, first?.signsFrom ?? 0) + after;
 }

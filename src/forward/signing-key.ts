@@ -16,11 +16,13 @@ export interface SigningKey {
   readonly created: Instant;
   /** Until then it is only published. */
   readonly signsFrom: Instant;
+  /** As its maker planned: without a successor it signs on. For gateways whose settings are others. */
+  readonly signsUntil: Instant;
   readonly privateKey: KeyObject;
   readonly publicJwk: PublicJwk;
 }
 
-export type KeyFacts = Pick<SigningKey, 'algorithm' | 'number' | 'created' | 'signsFrom'>;
+export type KeyFacts = Pick<SigningKey, 'algorithm' | 'number' | 'created' | 'signsFrom' | 'signsUntil'>;
 
 export function makeSigningKey(facts: KeyFacts): SigningKey {
   const { privateKey } =
