@@ -1,11 +1,12 @@
 /**
  * Signed assertions: what they say, with which keys, and that nobody is ever shown one whose key could not be known.
  */
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { createPrivateKey, generateKeyPairSync, randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import {
   chmodSync,
+  chownSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -473,6 +474,34 @@ void t.test('broken and hostile key files are named, and left as they are', asyn
       },
       /is a symbolic link/,
     ],
+    'a pipe': [(_, file) => void execFileSync('mkfifo', ['-m', '600', file]), /not a plain file/],
+    'a key of another curve in the place of one for ES256': [
+      (directory) => {
+        const key = makeSigningKey({
+          algorithm: 'ES256',
+          number: 1,
+          created: start,
+          signsFrom: start,
+          signsUntil: end,
+        });
+        const file = join(directory, 'ES256-000001.pem');
+        writeFileSync(file, keyFileText(key).replace(/-----BEGIN[^]*/, p384), { mode: 0o600 });
+      },
+      /not one for ES256/,
+    ],
+    ...(process.geteuid?.() === 0 && {
+      'a file of another user': [
+        (_: string, file: string) => {
+          writeFileSync(file, good, { mode: 0o600 });
+          chownSync(file, 12_345, 12_345);
+        },
+        /another user \(uid 12345\)/,
+      ] as const,
+      'a directory of another user': [
+        (directory: string) => chownSync(directory, 12_345, 12_345),
+        /another user \(uid 12345\)/,
+      ] as const,
+    }),
     'a directory in place of a file': [(_, file) => mkdirSync(file), /not a plain file/],
     'too many keys': [
       (directory) => {

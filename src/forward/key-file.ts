@@ -10,7 +10,7 @@ import { signingKeyOf, type SigningAlgorithm, type SigningKey } from './signing-
 export function keyFileText({ kid, algorithm, created, signsFrom, signsUntil, privateKey }: SigningKey): string {
   const period = `signs from: ${isoText(signsFrom)}\nsigns until: ${isoText(signsUntil)}`;
   const facts = `kid: ${kid}\nalg: ${algorithm}\ncreated: ${isoText(created)}\n${period}`;
-  return `${firstLine}\n${facts}\n${privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()}`;
+  return `${firstLine}\n${facts}\n${privateKey.export({ type: 'pkcs8', format: 'pem' })}`;
 }
 
 export type ReadKey =
