@@ -33,7 +33,7 @@ function isFamily(name: string): boolean {
 
 /** CGI and its kin make one variable of all of these; some servers drop what stands at the end. */
 function spellingsOf(name: string): readonly string[] {
-  const other = [...name].map((letter, index) => (index % 2 === 0 ? letter.toUpperCase() : letter.toLowerCase()));
+  const other = Array.from(name, (letter, index) => (index % 2 === 0 ? letter.toUpperCase() : letter.toLowerCase()));
   return [
     name,
     name,
