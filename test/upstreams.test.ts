@@ -4,9 +4,11 @@
 import http from 'node:http';
 import net from 'node:net';
 import t, { type Test } from 'tap';
+import { createConfigWorld } from './support/config-world.ts';
 import type { SetAlarm } from '../src/base/alarm.ts';
 import { setAlarm } from '../src/base/alarm.ts';
 import type { Millis } from '../src/base/brand.ts';
+import { loadConfiguration } from '../src/config/load.ts';
 import type { HealthCheckSettings, UpstreamGroupSettings, UpstreamSettings } from '../src/forward/forward-contract.ts';
 import { askHealth } from '../src/forward/health-check.ts';
 import { createUpstreamGroup, type GroupMeans, type ServerState } from '../src/forward/upstream-group.ts';
@@ -369,4 +371,110 @@ await t.test('a server is called by its origin or its socket', async (t) => {
   const group = createUpstreamGroup(groupOf(['http://localhost'], {}, { socketPath: '/run/app.sock' }));
   t.teardown(() => group.destroy());
   t.strictSame(group.states(), [{ server: 'unix:/run/app.sock', healthy: true, reason: null }]);
+});
+
+const world = await createConfigWorld();
+
+async function upstreamsOf(configuration: string, base = '') {
+  const path = `${base}config.yaml`;
+  const { facilities } = { facilities: world.facilities(configuration) };
+  const { settings } = await loadConfiguration(path, {
+    ...facilities,
+    readFile: (file, maximum) => facilities.readFile(file.slice(base.length), maximum),
+  });
+  return new Map(settings.sites[0]?.locations.map(({ path: at, upstream }) => [at, upstream]));
+}
+
+const site = (rest: string) => `
+bindings: [{ endpoint: 0.0.0.0:80 }]
+sites:
+  - name: Default Web Site
+    bindings: ["0.0.0.0:80"]
+${rest}`;
+
+await t.test(
+  'configuration: limits of the location win over those of the upstream, these over the common ones',
+  async (t) => {
+    const upstreams = await upstreamsOf(
+      site(`    upstream: app
+    upstreamLimits: { maximumQueue: 7 }
+    locations:
+      /: { authentication: { anonymous: fallback } }
+      /a: { upstreamLimits: { maximumConnections: 3, queueTimeout: 9s } }
+      /b: { upstream: http://b3 }
+upstreams:
+  app:
+    servers: [http://b1, http://b2]
+    limits: { maximumQueue: 5, maximumConnections: 4, connectTimeout: 3s }
+limits: { upstream: { maximumQueue: 1, maximumConnections: 2, connectTimeout: 1s, headersTimeout: 8s } }
+`),
+    );
+    const limits = { maximumQueue: 7, maximumConnections: 4, connectTimeout: 3000, headersTimeout: 8000 };
+    t.match(upstreams.get('/'), {
+      name: 'app',
+      servers: [
+        { origin: 'http://b1', ...limits },
+        { origin: 'http://b2', ...limits },
+      ],
+      healthCheck: null,
+      hostHeader: 'client',
+    });
+    t.match(upstreams.get('/a')?.servers[1], { ...limits, maximumConnections: 3, queueTimeout: 9000 });
+    t.match(upstreams.get('/b'), {
+      name: 'http://b3',
+      servers: [{ origin: 'http://b3', maximumQueue: 7, maximumConnections: 2, connectTimeout: 1000 }],
+    });
+  },
+);
+
+await t.test('configuration: every key of an upstream arrives', async (t) => {
+  const upstreams = await upstreamsOf(
+    site(`    upstream: app
+    locations:
+      /: { authentication: { anonymous: fallback } }
+      /s: { upstream: unix:run/one.sock }
+      /t: { upstream: sockets }
+upstreams:
+  app:
+    servers: ["https://b1", "https://b2:8443"]
+    tls:
+      roots: [file:trust/root.pem]
+      serverName: App.example.test
+      certificate: { cert: file:tls/web.pem, key: file:tls/web.key }
+    http2: enabled
+    proxyProtocol: v1
+    hostHeader: server
+    healthCheck: { path: /healthz, interval: 2s, timeout: 1s, status: 204, unhealthyAfter: 4, healthyAfter: 5 }
+  sockets: { servers: [unix:/run/two.sock, http://b3], healthCheck: { path: / } }
+`),
+    'etc/',
+  );
+  const app = upstreams.get('/');
+  const [first, second] = app?.servers ?? [];
+  t.match(first, { origin: 'https://b1', http2: true, proxyProtocol: 'v1', tls: { serverName: 'app.example.test' } });
+  t.equal(second?.origin, 'https://b2:8443');
+  t.match(first?.tls?.ca, /^-----BEGIN CERTIFICATE-----/);
+  t.match(first?.tls?.certificate, { cert: /^-----BEGIN CERTIFICATE-----/, key: /^-----BEGIN PRIVATE KEY-----/ });
+  t.equal(app?.hostHeader, 'server');
+  t.strictSame(app?.healthCheck, {
+    path: '/healthz',
+    interval: 2000,
+    timeout: 1000,
+    status: { from: 204, to: 204 },
+    unhealthyAfter: 4,
+    healthyAfter: 5,
+  });
+  t.match(upstreams.get('/s')?.servers, [{ origin: 'http://localhost', socketPath: 'etc/run/one.sock' }]);
+  const sockets = upstreams.get('/t');
+  t.match(sockets?.servers, [{ socketPath: '/run/two.sock' }, { origin: 'http://b3' }]);
+  t.strictSame(sockets?.healthCheck, {
+    path: '/',
+    interval: 10_000,
+    timeout: 5000,
+    status: { from: 200, to: 399 },
+    unhealthyAfter: 3,
+    healthyAfter: 2,
+  });
+  for (const key of ['tls', 'http2', 'proxyProtocol', 'socketPath'])
+    t.notOk(Object.hasOwn(sockets?.servers[1] ?? {}, key), key);
 });

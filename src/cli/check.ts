@@ -18,6 +18,7 @@ import type { ExitCode } from './program.ts';
 import { contactRights } from './right-contacts.ts';
 import { contactFolder, contactSources } from './source-contacts.ts';
 import { printable, terminal } from './terminal.ts';
+import { contactUpstreams } from './upstream-contacts.ts';
 
 export interface CheckOptions {
   readonly config: string;
@@ -141,22 +142,6 @@ async function contactPrincipals({ principals, settings }: Setup): Promise<reado
   const unpinned = principals.unpinned();
   if (unpinned.length === 0) return [{ what, answers: true, finding: false, detail: 'all have their SIDs' }];
   return unpinned.map(({ sentence, wrong }) => ({ what, answers: wrong, finding: wrong, detail: sentence }));
-}
-
-async function contactUpstreams(setup: Setup): Promise<readonly Contact[]> {
-  return Promise.all(
-    [...new Map([...setup.upstreams()].flatMap(({ servers }) => servers).map((one) => [one.origin, one])).values()].map(
-      async (upstream) => {
-        const reason = await upstream.probe();
-        return {
-          what: `upstream ${upstream.origin}`,
-          answers: reason === null,
-          finding: false,
-          detail: reason ?? 'answers',
-        };
-      },
-    ),
-  );
 }
 
 function report(settings: Settings, contacts: readonly Contact[], proposed: readonly ProposedHost[]): void {

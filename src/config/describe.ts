@@ -17,6 +17,7 @@ import type { IssuerList, TrustMode } from '../trust/judgement.ts';
 import { printable } from './complaint.ts';
 import { authorizeText, authorizeWords, type AuthorizeText } from './describe-authorize.ts';
 import { mappingLine } from './describe-mapping.ts';
+import { upstreamLine, upstreamRules, type UpstreamRule } from './describe-upstreams.ts';
 
 export interface BindingRule {
   readonly binding: string;
@@ -77,6 +78,8 @@ export interface Rules {
   /** Null where no location maps. */
   readonly mapping: MappingSettings | null;
   readonly locations: readonly LocationRule[];
+  /** Those that are more than one origin. */
+  readonly upstreams: readonly UpstreamRule[];
   readonly warnings: readonly string[];
 }
 
@@ -89,6 +92,7 @@ export function describeRules(settings: Settings): Rules {
     locations: settings.sites.flatMap((site) =>
       site.locations.map((location) => locationRule(site, location)).reverse(),
     ),
+    upstreams: upstreamRules(settings),
     warnings: settings.warnings,
   };
 }
@@ -100,6 +104,7 @@ export function rulesText(rules: Rules): readonly string[] {
     ...(rules.revocation === null ? [] : [revocationLine(rules.revocation)]),
     ...(rules.mapping === null ? [] : [mappingLine(rules.mapping)]),
     ...rules.locations.map(locationLine),
+    ...rules.upstreams.map(upstreamLine),
     ...rules.warnings.map((warning) => `warning: ${warning}`),
   ].map(printable);
 }

@@ -29,6 +29,7 @@ import { locationsBehind, readSites, type SiteDraft } from './sites.ts';
 import { maximumConfigurationBytes, readSource, type Source } from './source.ts';
 import { judgeSettings, knownAuthorities, readTrust } from './trust.ts';
 import { adminSettings, limitSettings } from './values.ts';
+import { checkUpstreams } from './upstream-checks.ts';
 import { readUpstreams } from './upstreams.ts';
 import { staplingOf } from './stapling.ts';
 import { checkWeaknesses } from './weaknesses.ts';
@@ -80,10 +81,12 @@ async function settingsOf(reading: Reading): Promise<Omit<Settings, 'warnings'> 
   checkWeaknesses(written, mapping, reading);
   const bindings = readBindings(written.bindings, reading);
   const rules = await readAuthorizes(written.sites, domainNames(written), reading);
-  const defaults = { ...locationDefaults(written), rules };
+  const upstreams = await readUpstreams(written.upstreams, written.broken.has('upstreams'), reading);
+  const defaults = { ...locationDefaults(written), upstreams, rules };
   const sites = readSites(written.sites, bindings, written.broken.has('bindings'), defaults, reading);
   const mode = (draft: BindingDraft) => clientCertificateOf(draft, locationsBehind(draft, sites));
   checkTogether(bindings, sites, written, reading);
+  checkUpstreams(written.sites, upstreams, { bindings, adminSocket: written.admin.socket }, reading);
   const asks = (draft: BindingDraft) => mode(draft) !== 'never';
   const stores = await readTrust(written.trust, bindings, asks, written.broken.has('trust'), reading);
   if (!written.broken.has('revocation')) checkRevocation(written.revocation, bindings, asks, reading);
@@ -151,7 +154,6 @@ function locationDefaults(written: Parts) {
   return {
     identity: written.identity,
     upstreamLimits: written.limits.upstream,
-    upstreams: readUpstreams(written.upstreams),
     mappingSwitch: written.clientCertificateMapping,
   };
 }

@@ -6,6 +6,8 @@ import type { BindingDraft } from './bindings.ts';
 import type { LocationDraft } from './locations.ts';
 import type { Reading } from './reading.ts';
 import type { SiteDraft } from './sites.ts';
+import { ownBinding } from './upstream-checks.ts';
+import { isUpstreamName, socketPathOf } from './upstream-reference.ts';
 
 interface Facts {
   /** The server-level switch. */
@@ -37,36 +39,18 @@ export function checkLocations(
   }
 }
 
-/** A request that the gateway sends to itself comes back until every connection is taken. */
+/** A request that the gateway sends to itself comes back until every connection is taken. Entries of `upstreams` are looked at in `upstream-checks.ts`. */
 function checkLoop(
   location: LocationDraft,
   site: SiteDraft,
   bindings: readonly BindingDraft[],
   reading: Reading,
 ): void {
-  for (const { origin } of location.settings.upstream.servers) checkServer(origin, location, site, bindings, reading);
-}
-
-function checkServer(
-  origin: string,
-  location: LocationDraft,
-  site: SiteDraft,
-  bindings: readonly BindingDraft[],
-  reading: Reading,
-): void {
-  const { protocol, hostname, port } = new URL(origin);
-  const target = port === '' ? (protocol === 'https:' ? 443 : 80) : Number(port);
-  const own = bindings.find(({ endpoint }) => endpoint.port === target && isOwn(hostname, endpoint));
+  const { name } = location.settings.upstream;
+  const own = isUpstreamName(name) || socketPathOf(name) !== null ? undefined : ownBinding(name, bindings);
   if (own === undefined) return;
   const text = `the upstream of ${nameOf(location, site)} is this gateway itself, binding ${own.name}`;
   reading.mistake(location.path, text, { hint: 'name the address and port of the backend', on: 'key' });
-}
-
-function isOwn(hostname: string, endpoint: BindingDraft['endpoint']): boolean {
-  const host = hostname.replace(/^\[(.*)\]$/, '$1');
-  if (endpoint.kind === 'host') return endpoint.host === host;
-  const loopback = host === 'localhost' || host === '::1' || host.startsWith('127.');
-  return endpoint.address === host || (loopback && (endpoint.address === '0.0.0.0' || endpoint.address === '::'));
 }
 
 function checkMapping(

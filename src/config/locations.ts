@@ -5,7 +5,6 @@
  * other spellings fall under the stricter of both.
  */
 import type { Millis } from '../base/brand.ts';
-import type { UpstreamSettings } from '../forward/forward-contract.ts';
 import type { AnonymousRule, AuthorizeRule, LocationSettings } from '../gateway/settings.ts';
 import { accessRule, type AccessFlag } from '../iis/access-flags.ts';
 import { noChange } from './authorize-comparison.ts';
@@ -16,7 +15,7 @@ import type { Reading } from './reading.ts';
 import type { Language } from './schema.ts';
 import type { Path } from './source.ts';
 import { inheritTraffic, rootTraffic, type LocationTraffic } from './traffic.ts';
-import { upstreamGroupOf, type UpstreamsByName } from './upstreams.ts';
+import { upstreamGroupOf, type UpstreamLimits, type Upstreams } from './upstreams.ts';
 
 type WrittenSite = Language['sites'][number];
 type Written = WrittenSite['locations'][string];
@@ -24,8 +23,8 @@ type Written = WrittenSite['locations'][string];
 /** What a site's root has where nothing is written. */
 export interface LocationDefaults {
   readonly identity: Pick<LocationSettings, 'dialects' | 'groups' | 'forwarded'>;
-  readonly upstreamLimits: Omit<UpstreamSettings, 'origin'>;
-  readonly upstreams: UpstreamsByName;
+  readonly upstreamLimits: UpstreamLimits;
+  readonly upstreams: Upstreams;
   /** The server-level switch. */
   readonly mappingSwitch: boolean;
   /** What each location writes under `authorize`. */
@@ -55,12 +54,12 @@ export function readLocations(
     const above = drafts.findLast((draft) => isBelow(node, draft.node));
     const rule = inherit(node.written, above?.rule ?? rootRule(site, defaults), defaults);
     checkFlags(node, reading);
-    if (rule.origin === null) {
+    if (rule.upstream === null) {
       const hint = 'write `upstream: http://host:port` for the site or the location';
       reading.mistake(node.path, `location ${node.location} has no upstream`, { hint, on: 'key' });
       return [];
     }
-    const own = settingsOf(node.location, rule, rule.origin, defaults);
+    const own = settingsOf(node.location, rule, rule.upstream, defaults);
     const guard = drafts.findLast((draft) => isBelow(node, draft.node) && !draft.settings.exact);
     const { looser, stricter } = guard === undefined ? noChange : loosening(guard.settings, own);
     const draft = {
@@ -137,8 +136,10 @@ interface Inherited {
   readonly maximumAge: Millis | null;
   readonly identity: Pick<LocationSettings, 'dialects' | 'groups' | 'audience' | 'forwarded'>;
   readonly traffic: LocationTraffic;
-  readonly origin: string | null;
-  readonly upstreamLimits: Omit<UpstreamSettings, 'origin'>;
+  /** A server, or the name of an upstream. */
+  readonly upstream: string | null;
+  /** What site and locations write in place of those of the upstream. */
+  readonly upstreamLimits: Partial<UpstreamLimits>;
 }
 
 /** Nobody passes until something is written. */
@@ -152,8 +153,8 @@ function rootRule(site: WrittenSite, defaults: LocationDefaults): Inherited {
     maximumAge: null,
     identity: { ...defaults.identity, audience: null },
     traffic: rootTraffic,
-    origin: site.upstream ?? null,
-    upstreamLimits: { ...defaults.upstreamLimits, ...withoutUndefined(site.upstreamLimits ?? {}) },
+    upstream: site.upstream ?? null,
+    upstreamLimits: withoutUndefined(site.upstreamLimits ?? {}),
   };
 }
 
@@ -167,7 +168,7 @@ function inherit(own: Written, above: Inherited, { rules }: LocationDefaults): I
     maximumAge: own.maximumAge === undefined ? above.maximumAge : own.maximumAge,
     identity: { ...above.identity, ...withoutUndefined(own.identity ?? {}) },
     traffic: inheritTraffic(own, above.traffic),
-    origin: own.upstream ?? above.origin,
+    upstream: own.upstream ?? above.upstream,
     upstreamLimits: { ...above.upstreamLimits, ...withoutUndefined(own.upstreamLimits ?? {}) },
   };
 }
@@ -175,8 +176,8 @@ function inherit(own: Written, above: Inherited, { rules }: LocationDefaults): I
 function settingsOf(
   path: string,
   rule: Inherited,
-  origin: string,
-  { mappingSwitch }: LocationDefaults,
+  upstream: string,
+  { mappingSwitch, upstreams, upstreamLimits }: LocationDefaults,
 ): LocationSettings {
   return {
     path,
@@ -189,7 +190,7 @@ function settingsOf(
     maximumAge: rule.maximumAge,
     ...rule.identity,
     ...rule.traffic,
-    upstream: upstreamGroupOf({ reference: origin, limits: rule.upstreamLimits }),
+    upstream: upstreamGroupOf(upstream, upstreams, upstreamLimits, rule.upstreamLimits),
   };
 }
 
