@@ -44,7 +44,8 @@ export function wasFlushed(response: ClientResponse): boolean {
 /** @throws what node:http and node:http2 throw at a head they do not accept; nothing has been sent then */
 export function writeHead(response: ClientResponse, status: number, reason: string, head: AnswerHead): void {
   if (isStream(response)) {
-    response.stream.respond([':status', String(status), ...head.headers], { waitForTrailers: !head.sized });
+    const headers = status === resetContent ? withoutLength(head.headers) : head.headers;
+    response.stream.respond([':status', String(status), ...headers], { waitForTrailers: !head.sized });
   } else {
     response.writeHead(status, reason !== '' && isFieldValue(reason) ? reason : undefined, head.headers);
   }
@@ -57,7 +58,7 @@ export function flushHead(response: ClientResponse): void {
 
 export function writeHints(response: ClientResponse, hints: Record<string, string | string[]>): void {
   if (isStream(response)) response.stream.additionalHeaders({ ':status': '103', ...hints });
-  else response.writeInformation(103, hints);
+  else response.writeInformation(103, flat(hints));
 }
 
 /**
@@ -72,6 +73,27 @@ export function cutOff(response: ClientResponse): void {
 /** Ends the answer and the connection: the rest of the request's body is not wanted. */
 export function endConnection(request: ClientRequest, response: ServerResponse): void {
   response.end(() => request.socket.destroySoon());
+}
+
+/** As a list, because node:http would write several fields of one name as one. */
+function flat(hints: Record<string, string | string[]>): string[] {
+  return Object.entries(hints).flatMap(([name, values]) => [values].flat().flatMap((value) => [name, value]));
+}
+
+/**
+ * RFC 9110 section 15.3.6: a 205 has no content, whatever the upstream thinks. node:http2 ends the stream with its head, and a
+ * length beside that would be a malformed answer (RFC 9113 section 8.1.1).
+ */
+const resetContent = 205;
+
+function withoutLength(headers: readonly string[]): string[] {
+  const rest: string[] = [];
+  for (let i = 0; i + 1 < headers.length; i += 2) {
+    const name = headers[i] ?? '';
+    const value = headers[i + 1] ?? '';
+    if (name.toLowerCase() !== 'content-length' || value === '0') rest.push(name, value);
+  }
+  return rest;
 }
 
 /** RFC 9113 section 7. */

@@ -130,6 +130,12 @@ export class Forwarding implements Dispatcher.DispatchHandler, Waiter {
   }
 
   onResponseEnd(controller: Dispatcher.DispatchController): void {
+    // To undici a reset ends an answer that only the end of its connection delimits; half an answer must not look whole.
+    const reset = this.#slot?.failure ?? null;
+    if (reset !== null) {
+      this.onResponseError(controller, reset);
+      return;
+    }
     if (this.#slot !== null) this.#slot.served += 1;
     this.#stage = 'answered';
     this.#release();

@@ -83,6 +83,11 @@ export class Slot {
     return (this.#socket as TLSSocket | null)?.alpnProtocol === 'h2';
   }
 
+  /** Why the connection broke, before undici acts on it; null where it did not. */
+  get failure(): Error | null {
+    return this.#socket?.errored ?? null;
+  }
+
   /** Ends the connection at once, with the request on it. */
   disconnect(): void {
     this.#socket?.destroy();
