@@ -1,0 +1,3 @@
+module example.test/assertion
+
+go 1.19
