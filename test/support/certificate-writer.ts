@@ -34,6 +34,8 @@ export interface WrittenCertificate {
   readonly dnsNames?: readonly string[];
   readonly rfc822Names?: readonly string[];
   readonly uris?: readonly string[];
+  /** Hex of the octets: 8 or 32 digits. */
+  readonly ipAddresses?: readonly string[];
   /** Dotted decimal; no certificatePolicies when absent. */
   readonly policies?: readonly string[];
   /** Text of Microsoft's security extension. */
@@ -125,6 +127,7 @@ function extensionsOf(what: WrittenCertificate): readonly Buffer[] {
     ...(what.rfc822Names ?? []).map((mail) => tlv(0x81, Buffer.from(mail, 'latin1'))),
     ...(what.dnsNames ?? []).map((name) => tlv(0x82, Buffer.from(name, 'latin1'))),
     ...(what.uris ?? []).map((uri) => tlv(0x86, Buffer.from(uri, 'latin1'))),
+    ...(what.ipAddresses ?? []).map((address) => tlv(0x87, Buffer.from(address, 'hex'))),
   ];
   const list = [
     ...(what.subjectKeyIdentifier === undefined

@@ -1,7 +1,7 @@
 /**
  * Distinguished names as OpenSSL prints them with XN_FLAG_RFC2253, which is what nginx, Apache, HAProxy and Envoy tell backends: RFC 2253
  * with the last RDN first, and everything outside visible ASCII as hex pairs of its UTF-8. One name, one text: two names that
- * differ in types or values never have the same.
+ * differ in types or values never have the same. A blank at the very end is a hex pair where OpenSSL writes `\ `: whoever reads a field cuts it off.
  */
 import { encodeElement } from '../../x509/der.ts';
 import type { Name, NameAttribute } from '../../x509/name.ts';
@@ -21,7 +21,8 @@ export function dnText(name: Name, { hexQuotes = false }: DnTextOptions = {}): s
         .join('+'),
     )
     .toReversed()
-    .join(',');
+    .join(',')
+    .replace(/ $/, '20');
 }
 
 function attributeText({ oid, tag, raw, text }: NameAttribute, hexQuotes: boolean): string {
