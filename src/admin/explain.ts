@@ -8,6 +8,8 @@ import { digestOf, hexOf } from '../base/bytes.ts';
 import type { Account } from '../base/identity.ts';
 import type { Verdict } from '../base/verdict.ts';
 import { verdict } from '../base/verdict.ts';
+import type { FlatHeaders } from '../forward/forward-contract.ts';
+import { shownHeaders } from '../gateway/dress.ts';
 import { unwatched } from '../gateway/exchange.ts';
 import { decide, demand } from '../gateway/flow.ts';
 import { hostOf } from '../gateway/authority.ts';
@@ -93,7 +95,7 @@ export interface Question {
 export function explainAlone(leaf: Certificate, mapping: MappingSettings): Explanation {
   const ending = verdict('notJudged', 'no configuration was given, so there is no trust to judge the certificate by');
   const candidates = candidatesOf(leaf, mapping);
-  return explanationOf({ leaf, candidates, mapping, steps: [], outgoing: null, ending, outcomes: 'safe' });
+  return explanationOf({ leaf, candidates, mapping, steps: [], outgoing: null, headers: [], ending, outcomes: 'safe' });
 }
 
 export async function explain(question: Question, setup: Setup): Promise<Explanation> {
@@ -112,7 +114,19 @@ export async function explain(question: Question, setup: Setup): Promise<Explana
       ? null
       : await matchAccount(leaf, candidates, question.account, { directory, mapping });
   const groups = account === null ? null : await askedGroups(account, recorder.list, setup);
-  return explanationOf({ leaf, candidates, mapping, steps: recorder.list, outgoing, ending, outcomes, asked, groups });
+  const headers = outgoing === null ? [] : shownHeaders(outgoing, setup);
+  return explanationOf({
+    leaf,
+    candidates,
+    mapping,
+    steps: recorder.list,
+    outgoing,
+    headers,
+    ending,
+    outcomes,
+    asked,
+    groups,
+  });
 }
 
 async function walk(
@@ -185,6 +199,7 @@ interface Told {
   readonly mapping: MappingSettings;
   readonly steps: readonly Step[];
   readonly outgoing: Outgoing | null;
+  readonly headers: FlatHeaders;
   readonly ending: Verdict;
   readonly outcomes: Outcomes;
   readonly asked?: AskedAccount | null;
@@ -192,7 +207,7 @@ interface Told {
 }
 
 function explanationOf(told: Told): Explanation {
-  const { leaf, candidates, mapping, steps, outgoing, ending, outcomes, asked = null, groups = null } = told;
+  const { leaf, candidates, mapping, steps, outgoing, headers, ending, outcomes, asked = null, groups = null } = told;
   const { status, subStatus, win32 } = answerOf(ending.code, outcomes);
   const account = accountOf(outgoing, ending);
   const advice = adviceFor({
@@ -210,7 +225,7 @@ function explanationOf(told: Told): Explanation {
     candidates,
     steps,
     account: account === null ? null : accountFacts(account, groups),
-    headers: pairs(outgoing?.identityHeaders ?? []),
+    headers: pairs(headers),
     verdict: { code: ending.code, status, subStatus, win32, text: ending.detail },
     advice,
     ...(asked === null ? {} : { asked: asked.match }),

@@ -68,6 +68,7 @@ export interface LocationRule {
   /** Milliseconds. */
   readonly maximumAge: number | null;
   readonly dialects: readonly string[];
+  readonly groups: LocationSettings['groups'];
   readonly upstream: string;
 }
 
@@ -173,8 +174,18 @@ function protocolsOf({ clientCertificate, disableTls12, disableTls13 }: BindingS
 }
 
 function locationRule(site: SiteSettings, location: LocationSettings): LocationRule {
-  const { access, path, anonymous, clientCertificateMapping, authorize, whoami, maximumAge, dialects, upstream } =
-    location;
+  const {
+    access,
+    path,
+    anonymous,
+    clientCertificateMapping,
+    authorize,
+    whoami,
+    maximumAge,
+    dialects,
+    groups,
+    upstream,
+  } = location;
   return {
     site: site.name,
     bindings: site.bindings,
@@ -190,6 +201,7 @@ function locationRule(site: SiteSettings, location: LocationSettings): LocationR
     whoami,
     maximumAge,
     dialects,
+    groups,
     upstream: upstream.name,
   };
 }
@@ -257,6 +269,7 @@ function locationLine(rule: LocationRule): string {
     ...age,
     ...(rule.whoami ? ['whoami'] : []),
     `headers ${rule.dialects.join(', ') || 'none'}`,
+    ...(rule.groups === 'none' ? [] : [rule.groups === 'sids' ? 'groups by SID' : 'groups by name and SID']),
     `upstream ${rule.upstream}`,
   ].join('; ');
 }

@@ -9,6 +9,7 @@ import type { Verdict } from '../base/verdict.ts';
 import { verdict } from '../base/verdict.ts';
 import type { DressedClient, Group } from '../forward/dialect-contract.ts';
 import { groupDialects, identityHeaders } from '../forward/dialects.ts';
+import type { FlatHeaders } from '../forward/forward-contract.ts';
 import { headerBytes } from '../forward/header-bytes.ts';
 import { timeRefusalFrom } from '../mapping/account-state.ts';
 import type { MappedIdentity } from '../mapping/mapper-contract.ts';
@@ -137,6 +138,19 @@ function finished({ authorised, client, until }: Draft, setup: Setup, steps: Ste
   }
   if (steps.recording) steps.note('dress', 'headers', headers.filter((_, index) => index % 2 === 0).join(', '));
   return { authorised, identityHeaders: headers, until };
+}
+
+/** The headers for people to look at: what would let whoever reads it pass for the gateway is left out. */
+export function shownHeaders(
+  { identityHeaders: headers }: Outgoing,
+  { settings }: Pick<Setup, 'settings'>,
+): FlatHeaders {
+  const { assertion, ancmToken } = settings.identity.headers;
+  const hidden = new Map([
+    [assertion, '(signed, not shown)'],
+    [ancmToken, '(secret, not shown)'],
+  ]);
+  return headers.map((part, index) => (index % 2 === 1 ? (hidden.get(headers[index - 1] ?? '') ?? part) : part));
 }
 
 function refusal(refused: Verdict, steps: Steps): Verdict {
