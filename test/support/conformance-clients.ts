@@ -78,39 +78,76 @@ async function exchange1(
     return { seen: null, again: false };
   }
   await send1(socket, [head], request.slow);
-  const interim: { status: number; fields: readonly Field[] }[] = [];
   if (!request.expect) void sendBody();
   if (request.leaves === 'beforeAnswer') {
     await arrived();
     socket.destroy();
     return { seen: null, again: false };
   }
+  const { seen, delimiter, version } = await readAnswer(reader, request, () => {
+    if (request.expect && !sending.done) void sendBody();
+  });
+  const again =
+    seen.body.ending === 'complete' &&
+    delimiter.kind !== 'close' &&
+    (sending.done || request.body === null) &&
+    version === '1.1' &&
+    request.version === '1.1' &&
+    fieldOf(request.fields, 'connection') !== 'close' &&
+    fieldOf(seen.fields, 'connection')?.toLowerCase() !== 'close';
+  return { seen: request.leaves === 'inAnswer' ? null : seen, again };
+
+  async function sendBody(): Promise<void> {
+    if (await send1(socket, http1Body(request), request.slow)) sending.done = true;
+  }
+}
+
+/** Several requests written at once, and their answers in their order. */
+export async function pipelined(
+  socket: Socket,
+  host: string,
+  requests: readonly { readonly request: RequestShape; readonly fields: readonly Field[] }[],
+): Promise<readonly AnswerSeen[]> {
+  const reader = new OctetReader(socket);
+  const all = requests.flatMap(({ request, fields }) => [http1Head(request, host, fields), ...http1Body(request)]);
+  const sent = writeAll(socket, [
+    Buffer.concat(all.map((piece) => (typeof piece === 'string' ? Buffer.from(piece, 'latin1') : piece))),
+  ]);
+  const answers: AnswerSeen[] = [];
+  for (const { request } of requests) answers.push((await readAnswer(reader, request, () => {})).seen);
+  await sent;
+  socket.destroy();
+  return answers;
+}
+
+interface Read {
+  readonly seen: AnswerSeen;
+  readonly delimiter: Delimiter;
+  readonly version: string;
+}
+
+/** @param continued called at each 100 */
+async function readAnswer(reader: OctetReader, request: RequestShape, continued: () => void): Promise<Read> {
+  const interim: { status: number; fields: readonly Field[] }[] = [];
   for (;;) {
     const got = await readHead(reader);
-    if (got === null) return { seen: { interim, status: 0, reason: '', fields: [], body: nothing }, again: false };
+    if (got === null) {
+      return {
+        seen: { interim, status: 0, reason: '', fields: [], body: nothing },
+        delimiter: { kind: 'close' },
+        version: '',
+      };
+    }
     const [, version = '', code = '', reason = ''] = /^HTTP\/(1\.\d) (\d{3}) ?(.*)$/.exec(got.first) ?? [];
     const status = Number(code);
     if (status >= 100 && status < 200) {
       interim.push({ status, fields: got.fields });
-      if (status === 100 && request.expect && !sending.done) void sendBody();
+      if (status === 100) continued();
       continue;
     }
     const delimiter = answerDelimiter(request.method, status, got.fields);
     const body = await readBody(reader, delimiter, (octets) => request.leaves === 'inAnswer' && octets > 10_000);
-    const seen = { interim, status, reason, fields: got.fields, body };
-    const again =
-      body.ending === 'complete' &&
-      delimiter.kind !== 'close' &&
-      (sending.done || request.body === null) &&
-      version === '1.1' &&
-      request.version === '1.1' &&
-      fieldOf(request.fields, 'connection') !== 'close' &&
-      fieldOf(got.fields, 'connection')?.toLowerCase() !== 'close';
-    return { seen: request.leaves === 'inAnswer' ? null : seen, again };
-  }
-
-  async function sendBody(): Promise<void> {
-    if (await send1(socket, http1Body(request), request.slow)) sending.done = true;
+    return { seen: { interim, status, reason, fields: got.fields, body }, delimiter, version };
   }
 }
 
