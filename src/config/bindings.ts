@@ -5,6 +5,7 @@
 import type { LocationSettings } from '../gateway/settings.ts';
 import type { BindingSettings, Endpoint } from '../tls/binding.ts';
 import { endpointKey } from './addresses.ts';
+import { checkProxyProtocol } from './proxy-protocol.ts';
 import type { Reading } from './reading.ts';
 import type { Language } from './schema.ts';
 import type { Path } from './source.ts';
@@ -44,6 +45,7 @@ export function readBindings(
     checkDraft(draft, drafts, reading);
     drafts.push(draft);
   }
+  checkProxyProtocol(drafts, reading);
   return drafts;
 }
 
@@ -87,7 +89,9 @@ function checkDraft(draft: BindingDraft, others: readonly BindingDraft[], readin
 
 /** Most likely the certificate was forgotten: plain http must not come of that. */
 function checkPlain({ path }: BindingDraft, reading: Reading): void {
-  const keys = Object.keys(reading.source.at(path) ?? {}).filter((key) => key !== 'endpoint' && key !== 'listen');
+  const keys = Object.keys(reading.source.at(path) ?? {}).filter(
+    (key) => key !== 'endpoint' && key !== 'listen' && key !== 'proxyProtocol',
+  );
   for (const key of keys)
     reading.mistake([...path, key], 'means nothing without a `certificate`: this binding is plain http', {
       hint: 'write `certificate: { cert: file:..., key: file:... }`, or leave the key out',

@@ -6,6 +6,7 @@ import type { ServerResponse } from 'node:http';
 import type { Http2ServerResponse } from 'node:http2';
 import { noError } from '../forward/client-answer.ts';
 import { linger } from '../forward/linger.ts';
+import type { Connection } from '../tls/connection.ts';
 import type { Exchange } from './exchange.ts';
 import type { Setup } from './setup.ts';
 
@@ -66,7 +67,11 @@ function endStream(response: Http2ServerResponse): void {
   if (!response.stream.endAfterHeaders) response.stream.close(noError);
 }
 
-/** Who may read the facts of a case. */
-export function isLoopback(address: string): boolean {
-  return address.startsWith('127.') || address === '::1' || address.startsWith('::ffff:127.');
+/**
+ * Who may read the facts of a case: who is on this machine. What comes through a proxy never is, whatever address the proxy tells: its own
+ * loopback is another machine's, and where it tells nothing its client may be anybody.
+ */
+export function isLocal({ remoteAddress, throughProxy }: Pick<Connection, 'remoteAddress' | 'throughProxy'>): boolean {
+  if (typeof throughProxy === 'string') return false;
+  return remoteAddress.startsWith('127.') || remoteAddress === '::1' || remoteAddress.startsWith('::ffff:127.');
 }

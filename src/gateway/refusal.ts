@@ -6,14 +6,14 @@ import type { Verdict } from '../base/verdict.ts';
 import { errorPage, prefersJson } from '../iis/error-page.ts';
 import { answerOf, statusText } from '../iis/verdict-table.ts';
 import type { Exchange } from './exchange.ts';
-import { isLoopback, writeOwnAnswer } from './own-answer.ts';
+import { isLocal, writeOwnAnswer } from './own-answer.ts';
 import type { Setup } from './setup.ts';
 
 export function refuse(exchange: Exchange, refusal: Verdict, setup: Setup): void {
   const answer = answerOf(refusal.code, setup.settings.outcomes);
   const page = errorPage(answer, {
     requestId: exchange.id,
-    detail: isLoopback(exchange.connection.remoteAddress) ? { code: refusal.code, text: refusal.detail } : null,
+    detail: isLocal(exchange.connection) ? { code: refusal.code, text: refusal.detail } : null,
     json: prefersJson(exchange.request.headers.accept),
   });
   writeOwnAnswer(

@@ -13,7 +13,7 @@ import { serialText } from '../x509/certificate.ts';
 import { rfc4514Text } from '../x509/name.ts';
 import { certaintyOf } from './access-record.ts';
 import type { Exchange } from './exchange.ts';
-import { isLoopback, writeOwnAnswer } from './own-answer.ts';
+import { isLocal, writeOwnAnswer } from './own-answer.ts';
 import type { Setup } from './setup.ts';
 import type { Outgoing } from './stages.ts';
 
@@ -79,7 +79,7 @@ function factsOf(exchange: Exchange, { authorised }: Outgoing, setup: Setup, cod
   const { binding, location } = trusted.presented.rule;
   const leaf = trusted.path?.certificates[0];
   const text = (of: Verdict['code']) => answerOf(of, setup.settings.outcomes).text;
-  const local = isLoopback(exchange.connection.remoteAddress);
+  const local = isLocal(exchange.connection);
   return {
     location: location.path,
     verdict: { code, text: text(code) },

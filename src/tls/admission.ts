@@ -7,6 +7,8 @@ import type { ConnectionLimits } from './binding.ts';
 export type AdmissionRefusal = 'tooManyConnections' | 'tooManyFromAddress' | 'tooManyHandshakes';
 
 export interface Admitted {
+  /** Counts the connection for an address that was not known at first. @returns why that address may have no more */
+  comesFrom(remoteAddress: string): AdmissionRefusal | null;
   /** The handshake has ended, well or not. */
   handshakeDone(): void;
   /** The connection is closed. */
@@ -14,8 +16,11 @@ export interface Admitted {
 }
 
 export interface Admission {
-  /** @param handshake whether the connection begins with one */
-  admit(remoteAddress: string, handshake: boolean): Admitted | AdmissionRefusal;
+  /**
+   * @param remoteAddress null where it will be told: until then the connection counts for no address
+   * @param handshake whether the connection begins with one
+   */
+  admit(remoteAddress: string | null, handshake: boolean): Admitted | AdmissionRefusal;
   readonly connections: number;
   readonly handshakes: number;
 }
@@ -27,27 +32,36 @@ export function createAdmission(limits: ConnectionLimits): Admission {
 
   return {
     admit(remoteAddress, handshake) {
-      const key = addressKey(remoteAddress);
-      const fromAddress = perAddress.get(key) ?? 0;
-      if (connections >= limits.maximumConnections) return 'tooManyConnections';
-      if (fromAddress >= limits.maximumConnectionsPerAddress) return 'tooManyFromAddress';
-      if (handshake && handshakes >= limits.maximumHandshakes) return 'tooManyHandshakes';
-      connections += 1;
-      perAddress.set(key, fromAddress + 1);
-      let shaking = handshake;
+      let key: string | null = null;
       let open = true;
+      const comesFrom = (address: string): AdmissionRefusal | null => {
+        const fromAddress = perAddress.get(addressKey(address)) ?? 0;
+        if (fromAddress >= limits.maximumConnectionsPerAddress) return 'tooManyFromAddress';
+        if (!open || key !== null) return null;
+        key = addressKey(address);
+        perAddress.set(key, fromAddress + 1);
+        return null;
+      };
+      if (connections >= limits.maximumConnections) return 'tooManyConnections';
+      if (handshake && handshakes >= limits.maximumHandshakes) return 'tooManyHandshakes';
+      const refusal = remoteAddress === null ? null : comesFrom(remoteAddress);
+      if (refusal !== null) return refusal;
+      connections += 1;
+      let shaking = handshake;
       if (shaking) handshakes += 1;
       const handshakeDone = () => {
         if (shaking) handshakes -= 1;
         shaking = false;
       };
       return {
+        comesFrom,
         handshakeDone,
         released() {
           handshakeDone();
           if (!open) return;
           open = false;
           connections -= 1;
+          if (key === null) return;
           const left = (perAddress.get(key) ?? 1) - 1;
           if (left === 0) perAddress.delete(key);
           else perAddress.set(key, left);

@@ -28,10 +28,14 @@ export interface Connection {
   readonly alpn: string | null;
   /** server_name of the ClientHello, lower case, null when absent. */
   readonly serverName: string | null;
+  /** The client's: as a listed proxy told it (PROXY protocol), else the socket's. */
   readonly remoteAddress: string;
   readonly remotePort: number;
+  /** The socket's own, whatever a proxy told: it chooses the binding. */
   readonly localAddress: string;
   readonly localPort: number;
+  /** Address of the proxy that had to send a PROXY protocol header; null, or absent, where the client connected by itself. */
+  readonly throughProxy?: string | null;
   /** Null until a certificate was asked for: at once on up-front bindings, after `ask` on others. */
   readonly presented: Presented | null;
   /**

@@ -4,8 +4,10 @@
  * Nothing here opens a socket.
  */
 import { isIP, SocketAddress } from 'node:net';
+import type { BlockList } from 'node:net';
 import { Failure } from '../base/failure.ts';
 import type { BindingSettings } from './binding.ts';
+import { isListed, proxyAddresses, sameProxies } from './proxy-protocol.ts';
 
 /** One address and port to listen on. */
 export interface Listen {
@@ -23,6 +25,11 @@ export interface PortGroup {
   readonly encrypted: boolean;
   /** The bindings that a listener on this address leads to, with the address to call them by. */
   reachableAt(listenAddress: string): readonly { readonly binding: BindingSettings; readonly address: string }[];
+  /**
+   * Whether a connection must begin with a PROXY protocol header; otherwise it must not.
+   * @param remoteAddress as the socket has it
+   */
+  comesThroughProxy(remoteAddress: string, localAddress: string): boolean;
   /** @param host lower case, without port; null when the client named none */
   bindingFor(host: string | null, localAddress: string): BindingSettings | null;
 }
@@ -82,6 +89,10 @@ function portGroup(members: readonly BindingSettings[]): PortGroup {
     map.set(key, binding);
   }
   refuseMixture(members);
+  refuseUnlikeProxies(members);
+  const proxies = new Map(members.map((binding) => [binding, proxiesOf(binding)]));
+  const bindingAt = (localAddress: string) =>
+    addresses.get(localAddress) ?? addresses.get(unspecifiedOf(localAddress)) ?? null;
   return {
     bindings: members,
     encrypted: members[0]?.certificate !== null,
@@ -91,11 +102,13 @@ function portGroup(members: readonly BindingSettings[]): PortGroup {
         const address = canonicalAddress(binding, binding.endpoint.address);
         return address === listenAddress || unspecifiedOf(address) === listenAddress ? [{ binding, address }] : [];
       }),
-    bindingFor: (host, localAddress) =>
-      (host === null ? undefined : hosts.get(host)) ??
-      addresses.get(localAddress) ??
-      addresses.get(unspecifiedOf(localAddress)) ??
-      null,
+    comesThroughProxy(remoteAddress, localAddress) {
+      // Without an address endpoint there are only host endpoints, which expect all the same.
+      const binding = bindingAt(localAddress) ?? members[0];
+      const list = binding === undefined ? null : (proxies.get(binding) ?? null);
+      return list !== null && isListed(remoteAddress, list);
+    },
+    bindingFor: (host, localAddress) => (host === null ? undefined : hosts.get(host)) ?? bindingAt(localAddress),
   };
 }
 
@@ -119,6 +132,30 @@ function refuseMixture(members: readonly BindingSettings[]): void {
   const encrypted = members.find(({ certificate }) => certificate !== null);
   if (encrypted !== undefined)
     throw conflict(encrypted, plain, 'is https on the port of the plain', 'give http and https ports of their own');
+}
+
+function proxiesOf({ name, proxyProtocol }: BindingSettings): BlockList | null {
+  if (proxyProtocol === undefined) return null;
+  const list = proxyAddresses(proxyProtocol);
+  if (list !== null) return list;
+  throw new Failure(`binding ${name}: a proxy is named that is neither an IP address nor a network`, {
+    code: 'binding-proxy-protocol',
+    hint: 'write addresses and networks, for example 192.0.2.7 or 192.0.2.0/24',
+    exitCode: 2,
+  });
+}
+
+/** The header comes before the name that would choose a host endpoint. */
+function refuseUnlikeProxies(members: readonly BindingSettings[]): void {
+  const [first, ...others] = members;
+  const unlike = others.find(({ proxyProtocol }) => !sameProxies(first?.proxyProtocol, proxyProtocol));
+  if (first === undefined || unlike === undefined || !members.some(isHost)) return;
+  throw conflict(
+    unlike,
+    first,
+    'expects the PROXY protocol of others than',
+    'write the same proxyProtocol for all endpoints of a port that has host endpoints',
+  );
 }
 
 /** The addresses to listen on; the unspecified address covers the others of its family. */

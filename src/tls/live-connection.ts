@@ -58,6 +58,8 @@ export interface ConnectionFacts {
   readonly remotePort: number;
   readonly localAddress: string;
   readonly localPort: number;
+  /** See `Connection`. */
+  readonly throughProxy: string | null;
 }
 
 /** Milliseconds of silence after which TCP asks whether the other side is still there. */
@@ -74,6 +76,7 @@ export class LiveConnection implements Connection {
   readonly remotePort: number;
   readonly localAddress: string;
   readonly localPort: number;
+  readonly throughProxy: string | null;
   presented: Presented | null = null;
   memory: unknown = undefined;
   pins: unknown = undefined;
@@ -100,6 +103,7 @@ export class LiveConnection implements Connection {
     this.remotePort = facts.remotePort;
     this.localAddress = facts.localAddress;
     this.localPort = facts.localPort;
+    this.throughProxy = facts.throughProxy;
     this.encrypted = tls !== null;
     this.protocol = tls?.getProtocol() ?? null;
     this.alpn = typeof tls?.alpnProtocol === 'string' ? tls.alpnProtocol : null;
@@ -155,18 +159,6 @@ export class LiveConnection implements Connection {
     const [first] = this.#responses;
     if (first === undefined) return true;
     return this.#responses.size === 1 && !first.req.complete && !first.headersSent;
-  }
-
-  /**
-   * What is due will not be answered, and the socket is ended by somebody else: whoever works on an answer learns that its client is gone, or
-   * what is refused here would still be done by a backend.
-   */
-  abandon(): void {
-    for (const response of this.#responses) {
-      if (response.socket !== null) response.detachSocket(response.socket);
-      response.destroy();
-      response.emit('close');
-    }
   }
 
   /**

@@ -15,7 +15,7 @@ import type { BindingSettings, ConnectionLimits } from './binding.ts';
 import type { ClientHello, MalformedReason } from './client-hello.ts';
 import type { Connection } from './connection.ts';
 import type { PortGroup } from './endpoints.ts';
-import { readFirstBytes } from './first-bytes.ts';
+import { readFirstBytes, readProxyHeader } from './first-bytes.ts';
 import type { FirstBytes } from './first-bytes.ts';
 import { lastWords, plainAnswer } from './last-words.ts';
 import { LiveConnection } from './live-connection.ts';
@@ -26,6 +26,8 @@ export type RefusalReason =
   | MalformedReason
   /** HTTP on a port that speaks https. */
   | 'plainHttp'
+  /** A listed proxy's connection does not begin with a PROXY protocol header, or with one that is not sound. */
+  | 'proxyHeader'
   /** SNI names no host endpoint and the port has no address endpoint for it. */
   | 'noBinding'
   /** A late binding, and a client without extended_master_secret or renegotiation_info. */
@@ -80,11 +82,24 @@ export interface ReceptionOptions {
 interface Shaking {
   readonly facts: ConnectionFacts;
   readonly admitted: Admitted;
-  readonly timer: NodeJS.Timeout;
+  readonly timer: NodeJS.Timeout | undefined;
   readonly raw: Socket;
 }
 
-type Ends = Pick<ConnectionFacts, 'remoteAddress' | 'remotePort' | 'localAddress' | 'localPort'>;
+type SocketEnds = Pick<ConnectionFacts, 'remoteAddress' | 'remotePort' | 'localAddress' | 'localPort'>;
+type Ends = SocketEnds & Pick<ConnectionFacts, 'throughProxy'>;
+
+/** An accepted connection on its way to its binding. */
+interface Arrival {
+  readonly groupNow: () => PortGroup | null;
+  readonly raw: Socket;
+  /** The client's, as far as it is known. */
+  ends: Ends;
+  /** Of the socket, in `shaking`. */
+  readonly key: string;
+  readonly admitted: Admitted;
+  timer: NodeJS.Timeout | undefined;
+}
 
 export function createReception(options: ReceptionOptions): Reception {
   const { limits, events, clock } = options;
@@ -97,10 +112,12 @@ export function createReception(options: ReceptionOptions): Reception {
 
   function accept(groupNow: () => PortGroup | null, raw: Socket): void {
     raw.on('error', () => raw.destroy());
-    const ends = endsOf(raw);
+    const socket = endsOf(raw);
     const group = groupNow();
-    if (ends === null || group === null) return void raw.destroy();
-    const admitted = admission.admit(ends.remoteAddress, group.encrypted);
+    if (socket === null || group === null) return void raw.destroy();
+    const proxied = group.comesThroughProxy(socket.remoteAddress, socket.localAddress);
+    const ends: Ends = { ...socket, throughProxy: proxied ? socket.remoteAddress : null };
+    const admitted = admission.admit(proxied ? null : ends.remoteAddress, group.encrypted || proxied);
     if (typeof admitted === 'string') {
       refuse(admitted, ends, group.bindingFor(null, ends.localAddress));
       return void raw.destroy();
@@ -110,23 +127,52 @@ export function createReception(options: ReceptionOptions): Reception {
       sockets.delete(raw);
       admitted.released();
     });
-    if (group.encrypted) awaitHello(groupNow, raw, ends, admitted);
-    else begin(group.bindingFor(null, ends.localAddress), raw, ends);
+    const key = keyOf(socket);
+    const arrival: Arrival = { groupNow, raw, ends, key, admitted, timer: undefined };
+    if (proxied || group.encrypted) arrival.timer = handshakeTimer(arrival);
+    if (proxied) awaitProxy(arrival, group.encrypted);
+    else goOn(arrival, group.encrypted);
   }
 
-  function begin(binding: BindingSettings | null, raw: Socket, ends: Ends): void {
+  function handshakeTimer(arrival: Arrival): NodeJS.Timeout {
+    const { raw, key } = arrival;
+    const timer = setTimeout(() => {
+      refuse('handshakeTimeout', arrival.ends, shaking.get(key)?.facts.binding ?? null);
+      raw.destroy();
+    }, limits.handshakeTimeout);
+    raw.once('close', () => clearTimeout(timer));
+    return timer;
+  }
+
+  /** From here on the client is who the proxy says it is; the local address, which chooses the binding, stays the socket's own. */
+  function awaitProxy(arrival: Arrival, encrypted: boolean): void {
+    const { raw, ends, admitted } = arrival;
+    readProxyHeader(raw, (client) => {
+      if (client === 'malformed') {
+        refuse('proxyHeader', ends, null);
+        return void raw.destroy();
+      }
+      if (client !== null) arrival.ends = { ...ends, remoteAddress: client.address, remotePort: client.port };
+      const refusal = admitted.comesFrom(arrival.ends.remoteAddress);
+      if (refusal === null) return goOn(arrival, encrypted);
+      refuse(refusal, arrival.ends, null);
+      raw.destroy();
+    });
+  }
+
+  function goOn(arrival: Arrival, encrypted: boolean): void {
+    if (encrypted) return awaitHello(arrival);
+    const { raw, ends, admitted, timer, groupNow } = arrival;
+    clearTimeout(timer);
+    admitted.handshakeDone();
+    const binding = groupNow()?.bindingFor(null, ends.localAddress) ?? null;
     const server = binding === null ? null : options.serverOf(binding);
     if (binding === null || server === null) return void raw.destroy();
     open(raw, { id: (lastId += 1), binding, serverName: null, ...ends });
     if (!raw.destroyed) server.feed(raw, clock.now());
   }
 
-  function awaitHello(groupNow: () => PortGroup | null, raw: Socket, ends: Ends, admitted: Admitted): void {
-    const timer = setTimeout(() => {
-      refuse('handshakeTimeout', ends, shaking.get(keyOf(ends))?.facts.binding ?? null);
-      raw.destroy();
-    }, limits.handshakeTimeout);
-    raw.once('close', () => clearTimeout(timer));
+  function awaitHello({ groupNow, raw, ends, key, admitted, timer }: Arrival): void {
     readFirstBytes(raw, limits.maximumClientHello, (first) => {
       if (first.kind === 'malformed') return refuseBytes(raw, ends, first);
       const { hello } = first;
@@ -142,9 +188,9 @@ export function createReception(options: ReceptionOptions): Reception {
       }
       const facts = { id: (lastId += 1), binding, serverName: hello.serverName, ...ends };
       const entry = { facts, admitted, timer, raw };
-      shaking.set(keyOf(ends), entry);
+      shaking.set(key, entry);
       raw.once('close', () => {
-        if (shaking.get(keyOf(ends)) === entry) shaking.delete(keyOf(ends));
+        if (shaking.get(key) === entry) shaking.delete(key);
       });
       server.feed(raw, clock.now());
     });
@@ -182,7 +228,11 @@ export function createReception(options: ReceptionOptions): Reception {
     return connection;
   }
 
-  function refuse(reason: RefusalReason, ends: Ends, binding: BindingSettings | null): void {
+  function refuse(
+    reason: RefusalReason,
+    ends: Pick<Ends, 'remoteAddress' | 'remotePort'>,
+    binding: BindingSettings | null,
+  ): void {
     events.refused?.(reason, { address: ends.remoteAddress, port: ends.remotePort, binding: binding?.name ?? null });
   }
 
@@ -193,7 +243,8 @@ export function createReception(options: ReceptionOptions): Reception {
     sockets,
     flooded: (connection) => refuse('tooManyInFlight', connection, connection.binding),
     handshakeFailed(binding, error, socket) {
-      const ends = 'remoteAddress' in socket ? endsOf(socket as Socket) : null;
+      const own = 'remoteAddress' in socket ? endsOf(socket as Socket) : null;
+      const ends = own === null ? null : (shaking.get(keyOf(own))?.facts ?? own);
       const remote = { address: ends?.remoteAddress ?? null, port: ends?.remotePort ?? null, binding: binding.name };
       events.tlsError?.(codeOf(error) ?? reasonOf(error), remote);
     },
@@ -206,12 +257,12 @@ function renegotiatesSafely(hello: ClientHello): boolean {
 }
 
 /** Null when the peer is gone before we looked. */
-function endsOf({ remoteAddress, remotePort, localAddress, localPort }: Socket): Ends | null {
+function endsOf({ remoteAddress, remotePort, localAddress, localPort }: Socket): SocketEnds | null {
   if (remoteAddress === undefined || remotePort === undefined) return null;
   if (localAddress === undefined || localPort === undefined) return null;
   return { remoteAddress, remotePort, localAddress, localPort };
 }
 
-function keyOf({ remoteAddress, remotePort, localAddress, localPort }: Ends): string {
+function keyOf({ remoteAddress, remotePort, localAddress, localPort }: SocketEnds): string {
   return `${remoteAddress} ${remotePort} ${localAddress} ${localPort}`;
 }
