@@ -277,11 +277,11 @@ await t.test('header names of a configuration are checked', async (t) => {
 
 await t.test('X-Forwarded headers say what the backend cannot see', async (t) => {
   t.strictSame(
-    forwardedHeaders({ remoteAddress: '::ffff:192.0.2.1', encrypted: true, host: 'www.example.test' }),
+    forwardedHeaders(['x-forwarded'], { remoteAddress: '::ffff:192.0.2.1', encrypted: true, host: 'www.example.test' }),
     fields('X-Forwarded-For: 192.0.2.1', 'X-Forwarded-Proto: https', 'X-Forwarded-Host: www.example.test'),
   );
   t.strictSame(
-    forwardedHeaders({ remoteAddress: '2001:db8::1', encrypted: false, host: null }),
+    forwardedHeaders(['x-forwarded'], { remoteAddress: '2001:db8::1', encrypted: false, host: null }),
     fields('X-Forwarded-For: 2001:db8::1', 'X-Forwarded-Proto: http'),
   );
 });

@@ -22,6 +22,7 @@ export const verdictCodes = [
   'originRefused',
   'overloaded',
   'pathNotCanonical',
+  'preflightRefused',
   'requestTimeout',
   'sslRequired',
   'unknownHost',

@@ -70,6 +70,15 @@ export interface LocationRule {
   readonly dialects: readonly string[];
   readonly groups: LocationSettings['groups'];
   readonly upstream: string;
+  readonly forwarded: readonly string[];
+  /** Origins whose preflights the gateway answers; null: the backend does. */
+  readonly preflightOrigins: readonly string[] | null;
+}
+
+export interface ProbeRule {
+  readonly site: string;
+  readonly path: string;
+  readonly answers: 'alive' | 'ready';
 }
 
 export interface Rules {
@@ -79,6 +88,7 @@ export interface Rules {
   /** Null where no location maps. */
   readonly mapping: MappingSettings | null;
   readonly locations: readonly LocationRule[];
+  readonly probes: readonly ProbeRule[];
   /** Those that are more than one origin. */
   readonly upstreams: readonly UpstreamRule[];
   readonly warnings: readonly string[];
@@ -93,6 +103,7 @@ export function describeRules(settings: Settings): Rules {
     locations: settings.sites.flatMap((site) =>
       site.locations.map((location) => locationRule(site, location)).reverse(),
     ),
+    probes: settings.sites.flatMap(({ name, probes }) => probes.map((probe) => ({ site: name, ...probe }))),
     upstreams: upstreamRules(settings),
     warnings: settings.warnings,
   };
@@ -105,6 +116,7 @@ export function rulesText(rules: Rules): readonly string[] {
     ...(rules.revocation === null ? [] : [revocationLine(rules.revocation)]),
     ...(rules.mapping === null ? [] : [mappingLine(rules.mapping)]),
     ...rules.locations.map(locationLine),
+    ...rules.probes.map(({ site, path, answers }) => `probe ${site} ${path}: ${answers}`),
     ...rules.upstreams.map(upstreamLine),
     ...rules.warnings.map((warning) => `warning: ${warning}`),
   ].map(printable);
@@ -203,6 +215,8 @@ function locationRule(site: SiteSettings, location: LocationSettings): LocationR
     dialects,
     groups,
     upstream: upstream.name,
+    forwarded: location.forwarded,
+    preflightOrigins: location.preflight?.origins ?? null,
   };
 }
 
@@ -270,6 +284,8 @@ function locationLine(rule: LocationRule): string {
     ...(rule.whoami ? ['whoami'] : []),
     `headers ${rule.dialects.join(', ') || 'none'}`,
     ...(rule.groups === 'none' ? [] : [rule.groups === 'sids' ? 'groups by SID' : 'groups by name and SID']),
+    ...(rule.forwarded.join() === 'x-forwarded' ? [] : [`addresses by ${rule.forwarded.join(', ') || 'nothing'}`]),
+    ...(rule.preflightOrigins === null ? [] : [`preflights of ${rule.preflightOrigins.join(', ')} are answered`]),
     `upstream ${rule.upstream}`,
   ].join('; ');
 }

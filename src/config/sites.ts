@@ -7,6 +7,7 @@ import { endpointKey, parseEndpoint } from './addresses.ts';
 import type { BindingDraft, Wanting } from './bindings.ts';
 import { quoted } from './complaint.ts';
 import { readLocations, type LocationDefaults, type LocationDraft } from './locations.ts';
+import { readProbes } from './probes.ts';
 import type { Reading } from './reading.ts';
 import type { Language } from './schema.ts';
 import type { Path } from './source.ts';
@@ -39,7 +40,7 @@ export function readSites(
       hosts: [...new Set(site.hosts)],
       pathCase: site.pathCase,
       encodedSlash: site.encodedSlash,
-      probes: site.probes,
+      probes: readProbes(site, path, reading),
       locations: locations.map((location) => location.settings),
     };
     const draft: SiteDraft = { settings, drafts, locations, path };

@@ -3,16 +3,28 @@
  * client.
  */
 import { z } from 'zod';
+import { neverUpgraded } from '../forward/upgrade-offer.ts';
+import { quoted } from './complaint.ts';
 import { group, needed, standard } from './keys.ts';
+import { pageHeader, pageMethod, pageOrigin } from './origins.ts';
 import { choice, duration, flag, text, type Scalar } from './scalars.ts';
 
 const word: Scalar<string> = text('a name', (raw) => ({ value: raw }));
 
+/** Compared without case (RFC 9110 section 7.8). */
+const upgradeProtocol: Scalar<string> = text('a protocol such as websocket', (raw) => {
+  if (!/^[!#$%&'*+.^_`|~0-9A-Za-z-]+(?:\/[!#$%&'*+.^_`|~0-9A-Za-z-]+)?$/.test(raw))
+    return { wrong: `${quoted(raw)} is not a protocol`, hint: 'name or name/version, for example websocket' };
+  if (neverUpgraded(raw))
+    return { wrong: `${quoted(raw)} is never passed on: requests inside would not be looked at`, hint: 'leave it out' };
+  return { value: raw.toLowerCase() };
+});
+
 const preflight = group(
   {
-    origins: z.array(word).min(1).describe('origins that may ask, exactly: https://app.example.test'),
-    methods: z.array(word).prefault(['GET', 'HEAD', 'POST']).describe('methods that they may use'),
-    headers: z.array(word).prefault([]).describe('request headers that they may send'),
+    origins: z.array(pageOrigin).min(1).describe('origins that may ask, exactly: https://app.example.test'),
+    methods: z.array(pageMethod).min(1).prefault(['GET', 'HEAD', 'POST']).describe('methods that they may use'),
+    headers: z.array(pageHeader).prefault([]).describe('request headers that they may send'),
     credentials: standard(flag, true, 'whether browsers may show certificates and cookies then'),
     maximumAge: standard(duration(), '10m', 'how long browsers may remember the answer'),
   },
@@ -20,8 +32,11 @@ const preflight = group(
 );
 
 export const locationTraffic = {
-  upgrades: z.array(word).optional().describe('protocols to which connections may be upgraded. / has [websocket]'),
-  webSocketOrigins: z.array(word).nullable().optional().describe('whose pages may open WebSockets; null: any'),
+  upgrades: z
+    .array(upgradeProtocol)
+    .optional()
+    .describe('protocols to which connections may be upgraded. / has [websocket]'),
+  webSocketOrigins: z.array(pageOrigin).nullable().optional().describe('whose pages may open WebSockets; null: any'),
   preflight: preflight
     .nullable()
     .optional()

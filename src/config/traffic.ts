@@ -12,12 +12,17 @@ export const rootTraffic: LocationTraffic = { upgrades: ['websocket'], webSocket
 
 export function inheritTraffic(own: WrittenLocation, above: LocationTraffic): LocationTraffic {
   return {
-    upgrades: own.upgrades?.map((name) => name.toLowerCase()) ?? above.upgrades,
+    upgrades: own.upgrades ?? above.upgrades,
     webSocketOrigins: own.webSocketOrigins === undefined ? above.webSocketOrigins : own.webSocketOrigins,
     preflight: own.preflight === undefined ? above.preflight : own.preflight && preflightSettings(own.preflight),
   };
 }
 
 function preflightSettings(written: NonNullable<WrittenLocation['preflight']>): PreflightSettings {
-  return { ...written, headers: written.headers.map((name) => name.toLowerCase()) };
+  const { origins, methods, headers } = written;
+  return { ...written, origins: unique(origins), methods: unique(methods), headers: unique(headers) };
+}
+
+function unique(words: readonly string[]): readonly string[] {
+  return [...new Set(words)];
 }

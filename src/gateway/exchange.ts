@@ -192,9 +192,10 @@ export class Exchange implements Way {
 
   #dressed(clean: CleanHeaders, outgoing: Outgoing, setup: Setup): readonly string[] {
     const { headers, host } = clean;
+    const { location } = outgoing.authorised.mapped.trusted.presented.rule;
     const { remoteAddress, encrypted } = this.connection;
     headers.push(
-      ...forwardedHeaders({ remoteAddress, encrypted, host }),
+      ...forwardedHeaders(location.forwarded, { remoteAddress, encrypted, host }),
       'X-Request-Id',
       this.id,
       ...withInboundXfcc(outgoing.identityHeaders, this.request.rawHeaders, remoteAddress, setup.settings.identity),

@@ -16,6 +16,8 @@ import { dress } from './dress.ts';
 import type { Exchange, Way } from './exchange.ts';
 import { fallsBack, identify } from './identify.ts';
 import { remember, remembered } from './memory.ts';
+import { answerPreflight } from './preflight.ts';
+import { answerProbe } from './probes.ts';
 import { looksAtCertificates, ruleOf } from './rule.ts';
 import type { Setup } from './setup.ts';
 import { trustOf } from './setup.ts';
@@ -29,6 +31,9 @@ export async function handle(exchange: Exchange, setup: Setup, steps: Steps): Pr
   exchange.mark('rule');
   if (isVerdict(rule)) return rule;
   exchange.rule = rule;
+  if (rule.probe !== undefined) return answerProbe(rule.probe, exchange, setup);
+  const answered = answerPreflight(rule, exchange, setup);
+  if (answered !== null) return answered;
 
   const presented = await present(rule, exchange, setup, steps);
   exchange.mark('present');

@@ -33,11 +33,10 @@ export function writeOwnAnswer(exchange: Exchange, answer: OwnAnswer, setup: Set
   const unread = !request.complete;
   exchange.status = answer.status;
   response.statusCode = answer.status;
+  // RFC 9110 section 8.6: with this status a length may not even be said.
+  const empty = answer.status === 204;
   const headers = [
-    'Content-Type',
-    answer.contentType,
-    'Content-Length',
-    String(body.length),
+    ...(empty ? [] : ['Content-Type', answer.contentType, 'Content-Length', String(body.length)]),
     'Cache-Control',
     'no-store',
     'X-Content-Type-Options',
@@ -50,7 +49,7 @@ export function writeOwnAnswer(exchange: Exchange, answer: OwnAnswer, setup: Set
   ];
   for (let index = 0; index < headers.length; index += 2)
     response.setHeader(headers[index] ?? '', headers[index + 1] ?? '');
-  if (request.method === 'HEAD') response.writeHead(answer.status);
+  if (request.method === 'HEAD' || empty) response.writeHead(answer.status);
   else response.write(body);
   if ('stream' in exchange.response) {
     endStream(exchange.response);

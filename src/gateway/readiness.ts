@@ -17,13 +17,14 @@ export function drainingOf({ settings: { labOnly } }: Setup): Readiness {
 }
 
 /**
- * Not ready: a domain none of whose controllers answers, NTAuth unread where mapping needs it, forests whose accounts have the same names, or a
- * user or group whose SID is not known.
+ * Not ready: a domain none of whose controllers answers, NTAuth unread where mapping needs it, forests whose accounts have the same names, a
+ * user or group whose SID is not known, or an upstream with health checks none of whose servers is healthy.
  */
 export async function readinessOf(setup: Setup): Promise<Readiness> {
   const { labOnly, mapping } = setup.settings;
+  const lost = lostUpstreams(setup);
   const weak = labOnly ? ['labOnly: this configuration may weaken decisions; it is not for production'] : [];
-  if (setup.directory === null) return { ready: true, reasons: weak, labOnly };
+  if (setup.directory === null) return { ready: lost.length === 0, reasons: [...lost, ...weak], labOnly };
   const { forests } = setup.directory;
   const [controllers, ntAuths, names] = await Promise.all([
     setup.directory.health(),
@@ -49,6 +50,18 @@ export async function readinessOf(setup: Setup): Promise<Readiness> {
     ),
   );
   const unpinned = setup.principals.unpinned().map(({ sentence }) => sentence);
-  const faults = [...silent, ...unread, ...(shared === null ? [] : [shared]), ...unpinned];
+  const faults = [...lost, ...silent, ...unread, ...(shared === null ? [] : [shared]), ...unpinned];
   return { ready: faults.length === 0, reasons: [...faults, ...weak], labOnly };
+}
+
+/** Who configures checks wants to know; without them one connection that fails would take the gateway out for all sites. */
+function lostUpstreams(setup: Setup): readonly string[] {
+  const lost = [...setup.upstreams()].flatMap((group) => {
+    const servers = group.settings.healthCheck === null ? [] : group.states();
+    if (servers.length === 0 || servers.some(({ healthy }) => healthy)) return [];
+    return [
+      `upstream ${group.name}: no server is healthy (${servers.map(({ server, reason }) => `${server}: ${reason}`).join('; ')})`,
+    ];
+  });
+  return [...new Set(lost)];
 }

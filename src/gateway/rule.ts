@@ -9,6 +9,7 @@ import type { Connection } from '../tls/connection.ts';
 import { requestTarget } from './authority.ts';
 import type { CanonicalPath } from './canonical-path.ts';
 import { canonicalPath, foldSegment } from './canonical-path.ts';
+import { probeAt } from './probes.ts';
 import type { LocationSettings, SiteSettings } from './settings.ts';
 import type { Setup } from './setup.ts';
 import type { Rule } from './stages.ts';
@@ -36,18 +37,29 @@ export function ruleOf(arrival: Arrival, request: RequestLine, setup: Setup): Ru
   if (isVerdict(named)) return named;
   const { binding } = arrival.connection;
   const owner = arrival.bindingFor(named.host);
-  if (owner?.name === binding.name) return ruleAt(binding, named.host, named.target, setup);
+  if (owner?.name === binding.name) return ruleAt(binding, named.host, named.target, setup, request);
   const text = owner === null ? 'no binding' : `binding ${owner.name}`;
   return verdict('misdirected', `host ${named.host} belongs to ${text}, the connection to ${binding.name}`);
 }
 
-/** The rule for a host and a path on a binding, whoever asks: a request, explain, recheck. */
-export function ruleAt(binding: BindingSettings, host: string, target: string, setup: Setup): Rule | Verdict {
+/**
+ * The rule for a host and a path on a binding, whoever asks: a request, explain, recheck.
+ * @param request whoever else asks is no load balancer
+ */
+export function ruleAt(
+  binding: BindingSettings,
+  host: string,
+  target: string,
+  setup: Setup,
+  request?: RequestLine,
+): Rule | Verdict {
   const site = setup.sites.site(binding.name, host);
   if (site === null) return verdict('unknownHost', `no site of binding ${binding.name} answers to ${host}`);
   const path = canonicalPath(target, site.settings.encodedSlash);
   if (typeof path === 'string') return verdict('pathNotCanonical', `the path ${path}`);
   const location = site.location(path);
+  const probe = request === undefined ? null : probeAt(path, site.settings, request);
+  if (probe !== null) return { binding, site: site.settings, location, host, path, whoami: false, probe };
   if (location.access.ssl && binding.certificate === null) {
     return verdict('sslRequired', `location ${location.path} is only served over TLS`);
   }

@@ -11,7 +11,7 @@ import type { BindingSettings } from '../tls/binding.ts';
 import type { Presented as PresentedChain } from '../tls/connection.ts';
 import type { TrustedPath } from '../trust/judgement.ts';
 import type { CanonicalPath } from './canonical-path.ts';
-import type { LocationSettings, SiteSettings } from './settings.ts';
+import type { LocationSettings, ProbeSettings, SiteSettings } from './settings.ts';
 
 /** The rule that holds for a request: found from binding, host and path. */
 export interface Rule {
@@ -22,6 +22,8 @@ export interface Rule {
   readonly path: CanonicalPath;
   /** Whether the gateway itself answers, by telling who the client is. */
   readonly whoami: boolean;
+  /** What the gateway itself answers to a load balancer; absent: nothing. */
+  readonly probe?: ProbeSettings;
 }
 
 /** What the client showed, as far as the location looks at it. */

@@ -66,6 +66,7 @@ const table: Readonly<Record<VerdictCode, Row>> = {
   originRefused: row(403, 0, accessDenied, 'info', 'Pages of this origin may not open WebSockets here.'),
   overloaded: row(503, 0, 0, 'warn', 'The server is at one of its limits; try again.'),
   pathNotCanonical: row(400, 0, 87, 'info', 'The path can be read in more than one way.'),
+  preflightRefused: row(403, 0, accessDenied, 'info', 'Pages of this origin may not ask for this here.'),
   requestTimeout: row(408, 0, 121, 'info', 'The request did not arrive in time.'),
   sslRequired: row(403, 4, accessDenied, 'info', 'This page is only served over TLS.'),
   unknownHost: row(400, 0, 87, 'info', 'No site here answers to this host name.'),
