@@ -69,6 +69,11 @@ export function pemOf(der: Buffer): string {
   return `-----BEGIN CERTIFICATE-----\n${lines.join('\n')}\n-----END CERTIFICATE-----\n`;
 }
 
+/** PEM of the key that belongs to a subject's name. */
+export function keyPemOf(subject: WrittenName, label = ''): string {
+  return keyOf(label, writeName(subject)).export({ type: 'pkcs8', format: 'pem' }).toString();
+}
+
 export function writeName(name: WrittenName): Buffer {
   return sequence(
     ...name.map((rdn) => tlv(0x31, ...(isTogether(rdn) ? rdn.map(writeAttribute) : [writeAttribute(rdn)]))),
