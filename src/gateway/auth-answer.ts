@@ -4,10 +4,12 @@
  */
 import type { Verdict } from '../base/verdict.ts';
 import { verdict } from '../base/verdict.ts';
-import { foldName } from '../forward/field-syntax.ts';
+import { writtenNames } from '../forward/dialects.ts';
+import { foldName, isToken } from '../forward/field-syntax.ts';
 import type { FlatHeaders } from '../forward/forward-contract.ts';
 import { errorPage, prefersJson } from '../iis/error-page.ts';
 import { answerOf, statusText } from '../iis/verdict-table.ts';
+import { formHeaders } from './auth-certificate-forms.ts';
 import type { CertificateForm } from './auth-endpoint-settings.ts';
 import type { Setup } from './setup.ts';
 import type { Outgoing } from './stages.ts';
@@ -40,11 +42,14 @@ export function answerFor(outcome: Outgoing | Verdict, facts: AnswerFacts, setup
   return isVerdict(outcome) ? refusal(outcome, facts, setup) : pass(outcome, facts, setup);
 }
 
-function pass(outgoing: Outgoing, { clientHeaders }: AnswerFacts, setup: Setup): AuthAnswer {
+function pass(outgoing: Outgoing, { form, clientHeaders }: AnswerFacts, setup: Setup): AuthAnswer {
   const { wouldRefuse, mapped } = outgoing.authorised;
   const ending = mapped.identity === null ? anonymous : authorised;
   const written = new Set(outgoing.identityHeaders.filter((_, index) => index % 2 === 0).map(lowerCase));
-  const clear = namesOf(setup).filter((name) => !written.has(name.toLowerCase()));
+  // What Envoy hands the certificate over in, it has written itself.
+  const own = form === 'envoy' ? formHeaders.envoy.leaf : null;
+  const missing = (name: string) => !written.has(name) && name !== own;
+  const clear = namesOf(setup).filter((name) => missing(name.toLowerCase()));
   return {
     status: 200,
     told: 200,
@@ -90,7 +95,7 @@ const authorised = verdict('authorised', 'may pass with the identity of the acco
 function namesOf(setup: Setup): readonly string[] {
   const known = identityNames.get(setup);
   if (known !== undefined) return known;
-  const names = [...new Set<string>(Object.values(setup.settings.identity.headers))];
+  const names = [...new Set(writtenNames(setup.settings.identity.headers).map(([name]) => name))];
   identityNames.set(setup, names);
   return names;
 }
@@ -102,7 +107,7 @@ function twinsIn(clientHeaders: FlatHeaders, setup: Setup): readonly string[] {
   const twins = new Set<string>();
   for (let index = 0; index + 1 < clientHeaders.length; index += 2) {
     const name = lowerCase(clientHeaders[index] ?? '');
-    if (!/[^a-z0-9-]/.test(name) || name.startsWith(':')) continue;
+    if (!/[^a-z0-9-]/.test(name) || !isToken(name)) continue;
     const folded = foldName(name);
     if (namesOf(setup).some((own) => foldName(own) === folded)) twins.add(name);
   }

@@ -57,9 +57,9 @@ export function readBase64Row(text: string, maximum: number): ReadText {
   return found;
 }
 
-/** Each `%XX` becomes its octet; only ASCII may come out of it. A plus sign is a plus sign. */
+/** Each `%XX` becomes its octet; only ASCII may come out of it, and no white space stands there as it is. A plus sign is a plus sign. */
 export function percentDecoded(text: string): string | null {
-  if (text.length > maximumText || /%(?![0-7][0-9a-fA-F])/.test(text)) return null;
+  if (text.length > maximumText || /%(?![0-7][0-9a-fA-F])|[^!-~]/.test(text)) return null;
   return text.replaceAll(/%(..)/g, (_, digits: string) => String.fromCharCode(Number.parseInt(digits, 16)));
 }
 

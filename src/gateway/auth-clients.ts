@@ -13,7 +13,7 @@ import type { BindingSettings } from '../tls/binding.ts';
 import type { Connection, Presented } from '../tls/connection.ts';
 import { parseCertificate } from '../x509/certificate.ts';
 import { readForm } from './auth-certificate-forms.ts';
-import type { AuthCallerSettings } from './auth-endpoint-settings.ts';
+import type { AuthCallerSettings, CertificateForm } from './auth-endpoint-settings.ts';
 
 export interface AuthClients {
   /** @returns the client, or why its certificate cannot be read (completes "the certificate ...") */
@@ -25,8 +25,10 @@ export interface AuthClients {
 /** Characters of texts that are remembered for one binding of a caller. */
 const maximumRemembered = 64 * 1024 * 1024;
 
+/** @param form how the texts are written */
 export function createAuthClients(
   caller: AuthCallerSettings,
+  form: CertificateForm,
   limits: { readonly maximumClients: number; readonly maximumChain: number; readonly idle: number },
   clock: Pick<Clock, 'monotonic'>,
 ): AuthClients {
@@ -54,7 +56,7 @@ export function createAuthClients(
         known.askedAt = clock.monotonic();
         return known;
       }
-      const shown = readForm(caller.form, leaf, chain, limits.maximumChain);
+      const shown = readForm(form, leaf, chain, limits.maximumChain);
       if (typeof shown === 'string') return shown;
       for (const der of shown) {
         const parsed = parseCertificate(der);

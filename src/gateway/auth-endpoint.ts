@@ -3,6 +3,7 @@
  * metrics; what is asked and answered is read and written by the other `auth-` files.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
 import type { Clock } from '../base/clock.ts';
 import { isoText } from '../base/clock.ts';
 import { reasonOf } from '../base/failure.ts';
@@ -15,6 +16,7 @@ import { callerOf, secretIn } from './auth-callers.ts';
 import { createAuthClients, type AuthClient } from './auth-clients.ts';
 import { answerQuestion, AuthWay, type AskingCaller } from './auth-decision.ts';
 import type { AuthCallerSettings, AuthEndpointSettings } from './auth-endpoint-settings.ts';
+import { serveGrpc } from './auth-grpc.ts';
 import { serveHttp } from './auth-http.ts';
 import type { AuthQuestion } from './auth-question.ts';
 import { authRecord, type AuthFacts } from './auth-record.ts';
@@ -23,6 +25,7 @@ import type { AuthAnswer } from './auth-answer.ts';
 import type { Metrics } from './metrics.ts';
 import { stages } from './metrics.ts';
 import type { Setup } from './setup.ts';
+import type { Outgoing } from './stages.ts';
 import { isVerdict } from './stages.ts';
 
 export interface AuthEndpointFacilities<Held extends { readonly setup: Setup }> {
@@ -86,7 +89,9 @@ export async function startAuthEndpoints<Held extends { readonly setup: Setup }>
     if (known !== undefined) return known;
     const pins = pinsOf(caller, setup);
     const limits = { ...endpoint.limits, idle: 2 * setup.settings.limits.recheck };
-    const made = pins === null ? null : { pins, clients: createAuthClients(caller, limits, clock) };
+    // Over gRPC Envoy tells the certificate in a field of its own, as nginx writes it.
+    const form = endpoint.protocol === 'grpc' ? 'nginx' : caller.form;
+    const made = pins === null ? null : { pins, clients: createAuthClients(caller, form, limits, clock) };
     all.set(key, made);
     return made;
   }
@@ -125,30 +130,36 @@ export async function startAuthEndpoints<Held extends { readonly setup: Setup }>
     function decided(asked: Asked, setup: Setup, done: () => void): AuthAnswer | Promise<AuthAnswer> {
       const way = new AuthWay(() => clock.monotonic());
       const broken = (error: unknown) => verdict('internalError', `unexpected: ${reasonOf(error)}`);
-      try {
-        const caller = asking(settings, asked.caller, setup);
-        const outcome = isVerdict(asked.question)
-          ? asked.question
-          : caller === null
-            ? verdict('internalError', `what caller ${asked.caller.name} is pinned to is not there any more`)
-            : answerQuestion(asked.question, caller, setup, way);
-        if (!(outcome instanceof Promise)) {
-          done();
-          return settle(asked, outcome, way, setup);
-        }
-        return outcome.catch(broken).then((late) => {
-          done();
-          return settle(asked, late, way, setup);
-        });
-      } catch (error) {
+      const finish = (outcome: Outgoing | Verdict) => {
         done();
-        return settle(asked, broken(error), way, setup);
+        try {
+          return settle(asked, outcome, way, setup);
+        } catch (error) {
+          // Nobody waits for this: what is thrown here would end the process.
+          metrics.countAuthDecision(asked.caller.name, 'internalError');
+          log.write({ requestId: asked.id, code: 'internalError', detail: `while answering: ${reasonOf(error)}` });
+          return withoutAnswer;
+        }
+      };
+      let outcome: ReturnType<typeof outcomeOf>;
+      try {
+        outcome = outcomeOf(asked, setup, way);
+      } catch (error) {
+        outcome = broken(error);
       }
+      return outcome instanceof Promise ? outcome.catch(broken).then(finish) : finish(outcome);
+    }
+
+    function outcomeOf({ question, caller }: Asked, setup: Setup, way: AuthWay): ReturnType<typeof answerQuestion> {
+      if (isVerdict(question)) return question;
+      const known = asking(settings, caller, setup);
+      if (known !== null) return answerQuestion(question, known, setup, way);
+      return verdict('internalError', `what caller ${caller.name} is pinned to is not there any more`);
     }
 
     function settle(
       { id, caller, question, via, client, clientHeaders }: Asked,
-      outcome: Awaited<ReturnType<typeof answerQuestion>>,
+      outcome: Outgoing | Verdict,
       way: AuthWay,
       setup: Setup,
     ): AuthAnswer {
@@ -192,10 +203,11 @@ export async function startAuthEndpoints<Held extends { readonly setup: Setup }>
       const server = await startCallerServer(
         {
           ...{ key, listen, tls, http2: protocol === 'grpc', maximumConnections: limits.maximumConnections },
-          ...{ maximumHeaderBytes: limits.maximumHeaderBytes, maximumHeaderCount: 200 },
-          maximumStreams: limits.maximumQuestions,
+          ...{ maximumHeaderBytes: limits.maximumHeaderBytes, maximumStreams: limits.maximumQuestions },
         },
-        (request, response) => serveHttp(desk, request as IncomingMessage, response as ServerResponse),
+        protocol === 'grpc'
+          ? (request, response) => serveGrpc(desk, request as Http2ServerRequest, response as Http2ServerResponse)
+          : (request, response) => serveHttp(desk, request as IncomingMessage, response as ServerResponse),
       );
       servers.push({ endpoint: settings.name, server });
     }
@@ -214,5 +226,11 @@ export async function startAuthEndpoints<Held extends { readonly setup: Setup }>
     close: (timeout) => (closing ??= closeAll(timeout)),
   };
 }
+
+/** When there is not even a page. */
+const withoutAnswer: AuthAnswer = {
+  ...{ status: 500, told: 500, ending: verdict('internalError', 'no answer could be made') },
+  ...{ identity: [], clear: [], facts: ['X-DSMapper-Status', '500'], page: null },
+};
 
 const overloaded = verdict('overloaded', 'as many questions as are allowed at once are being answered');

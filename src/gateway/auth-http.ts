@@ -21,8 +21,16 @@ export function serveHttp(desk: AuthDesk, request: IncomingMessage, response: Se
   const { form } = caller;
   const asked = { id, caller, question, via: form, client: null, clientHeaders: form === 'envoy' ? rawHeaders : [] };
   const answer = desk.answer(asked);
-  if (answer instanceof Promise) void answer.then((late) => write(late, id, form, request, response));
-  else write(answer, id, form, request, response);
+  const finish = (ready: AuthAnswer) => {
+    try {
+      write(ready, id, form, request, response);
+    } catch {
+      // What cannot be written whole is not written: the data plane takes no answer for a no.
+      response.destroy();
+    }
+  };
+  if (answer instanceof Promise) void answer.then(finish);
+  else finish(answer);
 }
 
 /** Octets of a body that are taken in and thrown away so that the connection can be kept. */

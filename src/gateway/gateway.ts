@@ -62,7 +62,7 @@ export interface Gateway {
   addresses(): readonly { readonly binding: string; readonly address: string; readonly port: number }[];
   readiness(): Promise<Readiness>;
   /** Listeners where other proxies ask. */
-  authAddresses(): readonly { readonly endpoint: string; readonly address: string }[];
+  readonly auth: AuthEndpoints;
   connectionCount(): number;
   requestsInFlight(): number;
   /** Judges, maps and authorises every live connection again, now. @returns how many were ended */
@@ -203,7 +203,7 @@ export async function startGateway(
     },
     metrics,
     addresses: () => opened.addresses(),
-    authAddresses: () => asked.addresses(),
+    auth: asked,
     readiness: async () => (closing === null ? readinessOf(newest()) : drainingOf(newest())),
     connectionCount: () => countOf(opened.connections()),
     requestsInFlight: () => inHand.size,
