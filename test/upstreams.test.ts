@@ -1,18 +1,25 @@
 /**
  * Upstreams of several servers: which takes a request, how one is lost and comes back, what a health check asks and what is made of its answer.
  */
+import { mkdtemp, rm } from 'node:fs/promises';
 import http from 'node:http';
+import https from 'node:https';
 import net from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { TLSSocket } from 'node:tls';
 import t, { type Test } from 'tap';
 import { createConfigWorld } from './support/config-world.ts';
 import type { SetAlarm } from '../src/base/alarm.ts';
 import { setAlarm } from '../src/base/alarm.ts';
 import type { Millis } from '../src/base/brand.ts';
+import { contactUpstreams } from '../src/cli/upstream-contacts.ts';
 import { loadConfiguration } from '../src/config/load.ts';
 import type { HealthCheckSettings, UpstreamGroupSettings, UpstreamSettings } from '../src/forward/forward-contract.ts';
 import { askHealth } from '../src/forward/health-check.ts';
 import { createUpstreamGroup, type GroupMeans, type ServerState } from '../src/forward/upstream-group.ts';
 import { createUpstream, type Slot, type Upstream } from '../src/forward/upstream.ts';
+import { createAuthority } from '../src/lab/authority.ts';
 import { listen, patient, startRawBackend } from './support/bare-gateway.ts';
 
 const ms = (count: number) => count as Millis;
@@ -371,6 +378,128 @@ await t.test('a server is called by its origin or its socket', async (t) => {
   const group = createUpstreamGroup(groupOf(['http://localhost'], {}, { socketPath: '/run/app.sock' }));
   t.teardown(() => group.destroy());
   t.strictSame(group.states(), [{ server: 'unix:/run/app.sock', healthy: true, reason: null }]);
+});
+
+await t.test('servers do not ask at the same moment, nor at the same pace', async (t) => {
+  for (const [random, first, next] of [
+    [0, 0, 900],
+    [1, 1000, 1100],
+  ] as const) {
+    const { time, means } = meansOf();
+    const one = await backend(t);
+    const slow = { ...check, interval: ms(1000) };
+    const group = createUpstreamGroup(
+      groupOf([one.origin], { healthCheck: slow }),
+      {},
+      { ...means, random: () => random },
+    );
+    group.watch();
+    t.strictSame(time.waiting, [first]);
+    time.pass(first);
+    await until(() => time.waiting.join() === String(next), `the next check after ${next}`);
+    group.failed(group.servers[0] as Upstream, 'away');
+    t.strictSame(time.waiting, [random === 0 ? 750 : 1100, random === 0 ? 900 : 1250]);
+    await group.destroy();
+  }
+});
+
+await t.test(
+  'checks go by TLS with the roots, name and certificate of the upstream, and by Unix sockets',
+  async (t) => {
+    const authority = await createAuthority({ subject: 'CN=Upstream Root' });
+    const server = await authority.issue({
+      subject: 'CN=backend',
+      dnsNames: ['app.example.test'],
+      extendedKeyUsage: ['1.3.6.1.5.5.7.3.1'],
+    });
+    const own = await authority.issue({ subject: 'CN=gateway', extendedKeyUsage: ['1.3.6.1.5.5.7.3.2'] });
+    const seen: (readonly [string, string | undefined])[] = [];
+    const options = {
+      cert: server.cert,
+      key: server.key,
+      ca: authority.cert,
+      requestCert: true,
+      rejectUnauthorized: true,
+    };
+    const secure = https.createServer(options, (request, response) => {
+      const socket = request.socket as TLSSocket;
+      seen.push([String(socket.servername), socket.getPeerCertificate().subject.CN as string | undefined]);
+      response.end();
+    });
+    const port = await listen(secure);
+    t.teardown(() => {
+      secure.closeAllConnections();
+      secure.close();
+    });
+    const tls = { ca: authority.cert, serverName: 'app.example.test', certificate: { cert: own.cert, key: own.key } };
+    const answerOf = async (settings: Partial<UpstreamSettings>) => {
+      const upstream = createUpstream({ ...patient, origin: `https://127.0.0.1:${port}`, ...settings });
+      const answer = await askHealth({ upstream, http2: settings.http2 === true }, check, setAlarm);
+      await upstream.destroy();
+      return answer;
+    };
+    t.strictSame(await answerOf({ tls }), { healthy: true, detail: 'answers 200' });
+    t.strictSame(seen, [['app.example.test', 'gateway']]);
+    t.match(await answerOf({ tls: { ...tls, serverName: 'other.example.test' } }), {
+      healthy: false,
+      detail: /altnames/,
+    });
+    t.match(await answerOf({ tls: { serverName: tls.serverName, certificate: tls.certificate } }), { healthy: false });
+    t.match(await answerOf({ tls: { ca: tls.ca, serverName: tls.serverName } }), { healthy: false });
+    t.equal(seen.length, 1, 'nothing was asked of whom is not trusted');
+
+    const folder = await mkdtemp(join(tmpdir(), 'dsmapper-sock-'));
+    t.teardown(() => rm(folder, { recursive: true, force: true }));
+    const socketPath = join(folder, 'app.sock');
+    const local = http.createServer((request, response) =>
+      response.writeHead(request.headers.host === 'localhost' ? 204 : 500).end(),
+    );
+    await new Promise<void>((resolve) => {
+      local.listen(socketPath, resolve);
+    });
+    t.teardown(() => local.close());
+    t.match(await answerOf({ origin: 'http://localhost', socketPath }), { healthy: true, detail: 'answers 204' });
+  },
+);
+
+await t.test('a check shows no client to a server that expects the PROXY protocol', async (t) => {
+  for (const [version, header] of [
+    ['v1', /^PROXY UNKNOWN\r\nGET \/healthz HTTP\/1.1\r\n/],
+    ['v2', /^\r\n\r\n\0\r\nQUIT\n\x20\0\0\0GET \/healthz HTTP\/1.1\r\n/],
+  ] as const) {
+    let received = '';
+    const raw = await startRawBackend((socket) => {
+      socket.on('data', (piece: Buffer) => {
+        received += piece.toString('latin1');
+        if (received.endsWith('\r\n\r\n') && received.includes('GET'))
+          socket.end('HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n');
+      });
+    });
+    const upstream = createUpstream({ ...patient, origin: raw.origin, proxyProtocol: version });
+    t.match(await askHealth({ upstream, http2: false }, check, setAlarm), { healthy: true });
+    t.match(received, header, version);
+    await upstream.destroy();
+    await raw.stop();
+  }
+});
+
+await t.test('check tells of every server, and what its health check says', async (t) => {
+  let status = 200;
+  const one = await backend(t, (response) => response.writeHead(status).end());
+  const dead = await deadOrigin();
+  const checked = createUpstreamGroup(groupOf([one.origin, dead], { healthCheck: check }));
+  const bare = createUpstreamGroup({ ...groupOf([one.origin]), name: one.origin });
+  const twin = createUpstreamGroup({ ...groupOf([one.origin]), name: one.origin });
+  t.teardown(() => Promise.all([checked, bare, twin].map((group) => group.destroy())));
+  const contacts = () => contactUpstreams({ upstreams: () => [checked, bare, twin] });
+  t.match(await contacts(), [
+    { what: `upstream app, ${one.origin}`, answers: true, finding: false, detail: 'answers' },
+    { what: `upstream app, ${one.origin}, GET /healthz`, answers: true, finding: false, detail: 'answers 200' },
+    { what: `upstream app, ${dead}`, answers: false, finding: false, detail: /ECONNREFUSED|refused/ },
+    { what: `upstream ${one.origin}`, answers: true, finding: false, detail: 'answers' },
+  ]);
+  status = 500;
+  t.match((await contacts())[1], { answers: true, finding: true, detail: 'answers 500, not 200 to 399' });
 });
 
 const world = await createConfigWorld();

@@ -16,12 +16,12 @@ import type { Setup } from './setup.ts';
 /** The probe that a request asks for; null: it is a request like others. */
 export function probeAt(
   path: CanonicalPath,
-  { probes, pathCase }: SiteSettings,
+  site: SiteSettings,
   { method, rawHeaders }: { readonly method: string; readonly rawHeaders: readonly string[] },
 ): ProbeSettings | null {
+  const { probes, pathCase } = site;
   if (probes.length === 0 || (method !== 'GET' && method !== 'HEAD')) return null;
-  const key = keyOf(path, pathCase);
-  const found = probes.find((probe) => keyOf(canonicalPath(probe.path, 'refuse'), pathCase) === key);
+  const found = indexOf(site).get(keyOf(path.segments, pathCase));
   return found === undefined || announcesBody(rawHeaders) ? null : found;
 }
 
@@ -45,10 +45,24 @@ export async function answerProbe({ answers }: ProbeSettings, exchange: Exchange
   return verdict('anonymous', 'a probe was answered');
 }
 
+type Index = ReadonlyMap<string, ProbeSettings>;
+const indexes = new WeakMap<SiteSettings, Index>();
+
+function indexOf(site: SiteSettings): Index {
+  const known = indexes.get(site);
+  if (known !== undefined) return known;
+  const entries = site.probes.flatMap((probe) => {
+    const path = canonicalPath(probe.path, 'refuse');
+    return typeof path === 'string' ? [] : [[keyOf(path.segments, site.pathCase), probe] as const];
+  });
+  const made = new Map(entries);
+  indexes.set(site, made);
+  return made;
+}
+
 /** Compared as locations are, whole. */
-function keyOf(path: CanonicalPath | string, pathCase: SiteSettings['pathCase']): string | null {
-  if (typeof path === 'string') return null;
-  return JSON.stringify(pathCase === 'ignore' ? path.segments.map(foldSegment) : path.segments);
+function keyOf(segments: readonly string[], pathCase: SiteSettings['pathCase']): string {
+  return JSON.stringify(pathCase === 'ignore' ? segments.map(foldSegment) : segments);
 }
 
 /** Milliseconds for which an answer is given again: anybody may ask, and asking may ask the directory. */
