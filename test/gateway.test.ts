@@ -10,6 +10,7 @@ import { Writable } from 'node:stream';
 import { setImmediate as turn } from 'node:timers/promises';
 import tls from 'node:tls';
 import t from 'tap';
+import { isoText } from '../src/base/clock.ts';
 import { startRecheck } from '../src/gateway/recheck.ts';
 import type { Test } from 'tap';
 import type { Instant, Sid } from '../src/base/brand.ts';
@@ -46,6 +47,20 @@ import type { TestGateway } from './support/gateway.ts';
 import { rawGet, sendRaw } from './support/raw-http.ts';
 
 const alice = 'CN=alice,CN=Users,DC=lab,DC=example,DC=test';
+
+void t.test('an instant is written as JavaScript writes it, however near the one before was', async (t) => {
+  const spread = fc.integer({ min: -2e14, max: 2e14 });
+  const steps = fc.array(fc.oneof(fc.integer({ min: -1500, max: 1500 }), fc.constant(0.5)), { maxLength: 8 });
+  fc.assert(
+    fc.property(spread, steps, (start, offsets) =>
+      [0, ...offsets].every(
+        (offset) => isoText((start + offset) as Instant) === new Date(start + offset).toISOString(),
+      ),
+    ),
+  );
+  t.equal(isoText(Number.NaN as Instant), 'invalid date');
+  t.equal(isoText(8.65e15 as Instant), 'invalid date');
+});
 
 /** Goes on as soon as the condition holds; the test's own time-out ends a condition that never does. */
 async function until(condition: () => boolean): Promise<void> {
@@ -965,7 +980,12 @@ await t.test('the running gateway', { timeout: 240_000 }, async (t) => {
     const settings = { labOnly: false, mapping: { ntAuthMethods: ['UPN'] } };
     const unpinned: { sentence: string; wrong: boolean }[] = [];
     const setupWith = (directory: unknown, more = {}) =>
-      ({ settings: { ...settings, ...more }, directory, principals: { unpinned: () => unpinned } }) as unknown as Setup;
+      ({
+        settings: { ...settings, ...more },
+        directory,
+        principals: { unpinned: () => unpinned },
+        upstreams: () => [],
+      }) as unknown as Setup;
     const directory = (states: readonly (readonly [domain: string, state: string])[], ntAuth = 'read') => ({
       health: () =>
         Promise.resolve(
@@ -1206,7 +1226,7 @@ void t.test('what a connection remembers ends with the hours of the account', as
   const endOf = (facts: Partial<AccountFacts>, setup: Setup, now: number) => {
     const identity = { account: fakeAccount({ name: 'LAB\\alice', ...facts }) };
     const mapped = { trusted: { presented, path: null }, identity };
-    const outgoing = { authorised: { mapped, until: Infinity } } as unknown as Outgoing;
+    const outgoing = { authorised: { mapped, until: Infinity }, until: Infinity } as unknown as Outgoing;
     const connection = { memory: null } as unknown as Connection;
     remember(connection, outgoing, setup, now as Instant);
     const lives = (at: number) => remembered(connection, presented, setup, (now + at) as Instant) !== null;
@@ -1278,7 +1298,12 @@ void t.test('forests whose accounts have the same names are not ready', async (t
   );
   const settings = { labOnly: false, mapping: { ntAuthMethods: [] } };
   const readinessWith = (...some: typeof forests) =>
-    readinessOf({ settings, directory: joinForests(some), principals: { unpinned: () => [] } } as unknown as Setup);
+    readinessOf({
+      settings,
+      directory: joinForests(some),
+      principals: { unpinned: () => [] },
+      upstreams: () => [],
+    } as unknown as Setup);
   const [first, second, third] = forests;
   if (first === undefined || second === undefined || third === undefined) throw new Error('three forests');
   t.match(await readinessWith(first, second), { ready: false, reasons: [/both have a domain corp/] });

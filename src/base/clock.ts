@@ -17,6 +17,16 @@ export const systemClock: Clock = {
 
 /** `2026-11-22T17:33:00.000Z`; instants outside what JavaScript can print become `invalid date`. */
 export function isoText(instant: Instant): string {
+  const second = Math.floor(instant / 1000);
+  if (second === lastSecond && Number.isInteger(instant))
+    return `${lastPrefix}${String(instant - second * 1000).padStart(3, '0')}Z`;
   const date = new Date(instant);
-  return Number.isNaN(date.getTime()) ? 'invalid date' : date.toISOString();
+  if (Number.isNaN(date.getTime())) return 'invalid date';
+  const text = date.toISOString();
+  [lastSecond, lastPrefix] = [second, text.slice(0, -4)];
+  return text;
 }
+
+/** Every log line has the time: what lines of one second have in common is written once. */
+let lastSecond = Number.NaN;
+let lastPrefix = '';
