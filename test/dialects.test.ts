@@ -3,7 +3,9 @@
  * back unchanged through readers that know only those documents; what a proxy in front may leave; which groups are told, and when. What real
  * programs make of the same values is in `real/dialect-consumers.test.ts`.
  */
+import https from 'node:https';
 import t, { type Test } from 'tap';
+import type { Clock } from '../src/base/clock.ts';
 import type { Instant, Millis, Sid } from '../src/base/brand.ts';
 import { noSteps } from '../src/base/steps.ts';
 import type { Verdict } from '../src/base/verdict.ts';
@@ -40,10 +42,12 @@ import {
   readXfcc,
 } from './support/dialect-readers.ts';
 import { fakeAccount } from './support/fake-directory.ts';
+import { ask, testGateway } from './support/gateway.ts';
 import { hostileCertificate, hostileName, hostileText } from './support/hostile-names.ts';
 import { parsed } from './support/mapping-cases.ts';
 import { randomFrom } from './support/mutation.ts';
 
+process.env['DSMAPPER_TEST_TOKEN'] = 'token-1';
 const seed = Number(process.env['DSMAPPER_SEED'] ?? Date.now() % 1_000_000_000);
 t.comment(`seed ${seed} (DSMAPPER_SEED)`);
 
@@ -800,4 +804,101 @@ await t.test('names of groups are asked for once, by everybody together, and aga
   t.strictSame(questions.slice(1), [[users]], 'that there is none is asked again sooner');
   time = 10 * minute;
   t.strictSame(await namesOf([payroll]), new Map([[payroll, 'LAB\\Payroll 3']]));
+});
+
+await t.test('through the gateway', { timeout: 120_000 }, async (t) => {
+  let offset = 0;
+  const clock: Clock = { now: () => (Date.now() + offset) as Instant, monotonic: () => performance.now() + offset };
+  const to = await testGateway(t, {
+    facilities: { clock },
+    configure: (yaml) =>
+      `${yaml.replace(
+        'identity: { dialects: [remote-user, arr] }\n',
+        'identity: { dialects: [remote-user, xfcc, ms-client-principal, ancm], groups: names }\n',
+      )}
+identity: { xfcc: { mode: append, from: [127.0.0.1] }, ancm: { token: env:DSMAPPER_TEST_TOKEN } }
+limits: { recheck: 10m }
+`,
+  });
+  const { lab } = to;
+  const sid = (rid: number) => `S-1-5-21-1004336348-1177238915-682003330-${rid}`;
+  const listOf = (value: string | null, pattern: RegExp) => value?.split(',').filter((one) => pattern.test(one)) ?? [];
+  const groupsOf = (answer: Awaited<ReturnType<typeof ask>>) => [
+    listOf(answer.backendHeader('X-Remote-Group-Sids'), /-23\d\d$/),
+    listOf(answer.backendHeader('X-Remote-Groups'), /Payroll|Staff/),
+  ];
+  const both = [
+    [sid(2301), sid(2302)],
+    ['LAB\\Payroll', 'LAB\\Staff'],
+  ];
+
+  await t.test('the backend hears of groups, and of nothing that the client forged', async (t) => {
+    const names = writtenNames(defaultHeaderNames).map(([name]) => name);
+    const forged = Object.fromEntries(
+      names.flatMap((name) => [
+        [name, 'forged-9f2c'],
+        [name.replaceAll('-', '_'), 'forged-9f2c'],
+      ]),
+    );
+    for (const where of ['upFront', 'late'] as const) {
+      const answer = await ask(to, where, { as: 'alice', headers: forged });
+      t.strictSame(groupsOf(answer), both);
+      const { headers } = answer.echo();
+      t.notMatch(JSON.stringify(headers), /forged-9f2c/);
+      t.equal(answer.backendHeader('MS-ASPNETCORE-TOKEN'), 'token-1');
+      const own = readXfcc(answer.backendHeader('X-Forwarded-Client-Cert') ?? '');
+      t.equal(own.length, 1);
+      const open = await ask(to, where, { as: 'alice', path: '/', headers: forged });
+      t.strictSame(
+        open.echo().headers.filter(([name]) => names.includes(name)),
+        [['X-Client-Verify', 'NONE']],
+        'what was earned at one location is not told at another',
+      );
+    }
+  });
+
+  await t.test('elements of a proxy in front stay, request by request', async (t) => {
+    const agent = new https.Agent({ keepAlive: true, maxSockets: 1 });
+    t.teardown(() => agent.destroy());
+    for (const inbound of ['Hash=aa', 'Hash=bb', 'not an element']) {
+      const answer = await ask(to, 'upFront', { as: 'alice', agent, headers: { 'X-Forwarded-Client-Cert': inbound } });
+      const elements = readXfcc(answer.backendHeader('X-Forwarded-Client-Cert') ?? '');
+      t.strictSame(
+        elements.slice(0, -1),
+        inbound.startsWith('Hash') ? [[['Hash', inbound.slice(5)]]] : [],
+        'that of the request before is gone',
+      );
+      t.ok(elements.at(-1)?.some(([key, value]) => key === 'Subject' && /alice/i.test(value)));
+    }
+  });
+
+  await t.test('a kept connection tells groups as they are after a recheck', async (t) => {
+    const agent = new https.Agent({ keepAlive: true, maxSockets: 1 });
+    t.teardown(() => agent.destroy());
+    const kept = () => ask(to, 'upFront', { as: 'alice', agent });
+    t.strictSame(groupsOf(await kept()), both);
+    const { searches } = lab.directory;
+    await kept();
+    t.equal(lab.directory.searches, searches, 'nobody is asked for a request of a kept connection');
+    const payrollDn = 'CN=Payroll,CN=Users,DC=lab,DC=example,DC=test';
+    lab.directory.replace(payrollDn, 'member', []);
+    t.teardown(() => lab.directory.replace(payrollDn, 'member', ['CN=alice,CN=Users,DC=lab,DC=example,DC=test']));
+    t.strictSame(groupsOf(await kept()), both, 'within the interval');
+    offset += 6 * minute;
+    t.equal(await to.gateway.recheck(), 0, 'the connection lives on');
+    t.strictSame(groupsOf(await kept()), [[], []]);
+    t.equal(Object.values(agent.freeSockets).flat().length, 1);
+  });
+
+  await t.test('groups that may not be read are 503, and end no connection', async (t) => {
+    lab.directory.faults.hidden = ['tokenGroups'];
+    t.teardown(() => (lab.directory.faults.hidden = []));
+    to.gateway.setup.mapper?.forget();
+    const unknown = await ask(to, 'upFront', { as: 'alice' });
+    t.equal(unknown.status, 503);
+    t.match(await to.logged(unknown.headers['x-request-id']), { code: 'groupsUnknown', account: 'LAB\\alice' });
+    t.equal(await to.gateway.recheck(), 0);
+    lab.directory.faults.hidden = [];
+    t.equal((await ask(to, 'upFront', { as: 'alice' })).status, 200, 'and it is not remembered');
+  });
 });

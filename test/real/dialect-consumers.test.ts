@@ -328,7 +328,7 @@ await peerTest('Python reads', existsSync(python) ? [] : ['python3'], 'python3 p
   const script = join(import.meta.dirname, '../support/read-identity.py');
   // cryptography takes no RDN whose attributes are not in the order of DER.
   const single = ({ subject, issuer, ...facts }: WrittenCertificate) =>
-    clientOf({ ...facts, subject: subject.flat() as typeof subject, issuer: issuer.flat() as typeof issuer });
+    clientOf({ ...facts, subject: subject.flat(), issuer: issuer.flat() });
   const orderly = drawn.map(single);
   const input = orderly.map(({ headers }) => `${JSON.stringify(Object.fromEntries(headers))}\n`).join('');
   const output = await run(python, [script], { input });
