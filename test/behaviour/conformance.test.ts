@@ -5,6 +5,7 @@
 import { METHODS } from 'node:http';
 import type { Socket } from 'node:net';
 import { setTimeout } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import t from 'tap';
 import { allowances } from '../support/conformance-allowances.ts';
 import type { ConformanceBackend, Script } from '../support/conformance-backend.ts';
@@ -20,6 +21,7 @@ import { conformanceShapes } from '../support/conformance-shapes.ts';
 import { clientsOf, host, openStream, openTcp, openTls } from '../support/conformance-ways.ts';
 import type { TestGateway } from '../support/gateway.ts';
 import { testGateway } from '../support/gateway.ts';
+import { run } from '../support/processes.ts';
 
 /** Milliseconds; an exchange takes a few. */
 const patience = 30_000;
@@ -95,9 +97,11 @@ for (const way of ['http1', 'http2', 'late'] as const) {
     const mark = `dialogue ${way}`;
     const events = createCount();
     const words = createCount();
+    const heads = createCount();
     scripts.set(mark, async ({ head, reader, socket }) => {
       const body = readBody(reader, delimiterOf(head.fields), (octets) => words.set(octets));
       socket.write('HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n');
+      await heads.reach(1);
       for (let turn = 1; turn <= 5; turn += 1) {
         if (speaks) await words.reach(turn);
         socket.write(chunkOf(Buffer.from('data: x\n\n')));
@@ -108,6 +112,7 @@ for (const way of ['http1', 'http2', 'late'] as const) {
     });
     const stream = await openStream(gateway, way, mark, speaks);
     let text = '';
+    void stream.begun.then(() => heads.set(1));
     stream.onData((octets) => events.set((text += octets.toString('latin1')).split('data: ').length - 1));
     for (let turn = 1; turn <= 5; turn += 1) {
       if (speaks) stream.write(Buffer.from('x'));
@@ -161,6 +166,14 @@ for (const way of ['http1', 'http2', 'late'] as const) {
     t.match(body, { octets: flood, pattern: true, ending: 'complete' });
   });
 }
+
+await t.test('memory does not know how long a body is', async (t) => {
+  const bench = fileURLToPath(new URL('../../bench/stream.ts', import.meta.url));
+  const output = await run(process.execPath, [bench, '--megabytes', '256']);
+  const lines = output.trim().split('\n');
+  t.equal(lines.length, 2, 'one way and the other, and neither above the bound');
+  for (const line of lines) t.match(line, /"gigabytes":0.256.*"samples":[1-9]/, line);
+});
 
 /** Polls until it has not changed for half a second: a busy machine can only make it too low. */
 async function standstill(value: () => number): Promise<number> {

@@ -60,7 +60,9 @@ export interface OpenStream extends Sink {
   /** Reads on where it was paused. */
   onData(listener: (octets: Buffer) => void): void;
   pause(): void;
-  /** Resolves when the answer has. */
+  /** Resolves when the head of the answer is there. */
+  readonly begun: Promise<void>;
+  /** Resolves when the answer has ended. */
   readonly ended: Promise<void>;
 }
 
@@ -84,6 +86,7 @@ export async function openStream(
       end: () => stream.end(),
       onData: (listener) => void stream.on('data', listener).resume(),
       pause: () => stream.pause(),
+      begun: new Promise((resolve) => void stream.once('response', () => resolve())),
       ended: new Promise((resolve) => {
         stream.once('end', () => {
           session.destroy();
@@ -105,6 +108,7 @@ export async function openStream(
     end: () => void (body && socket.write('0\r\n\r\n')),
     onData: (listener) => void socket.on('data', listener).resume(),
     pause: () => void socket.pause(),
+    begun: new Promise((resolve) => void socket.once('data', () => resolve())),
     ended: new Promise((resolve) => void socket.once('end', resolve)),
   };
 }
