@@ -151,6 +151,8 @@ export class Forwarding implements Dispatcher.DispatchHandler, Waiter {
       return;
     }
     const failure = failureOf(error, started, this.#at.origin);
+    // undici tells of the error first and of the connection's end afterwards.
+    if (started && this.#slot !== null) this.#slot.open = false;
     this.#release();
     if (isUnreachable(error, started)) {
       this.#onUnreachable(failure);

@@ -114,8 +114,7 @@ export class SlotPool implements Upstream, PlaceHolder {
 
   probe(): Promise<string | null> {
     return new Promise((resolve) => {
-      const facts = { client: null, patience: this.settings.connectTimeout, http2: false };
-      this.#connect(facts, (error, socket) => {
+      this.#connect({ client: null, patience: this.settings.connectTimeout, http2: false }, (error, socket) => {
         socket?.destroy();
         resolve(error === null ? null : explain(error));
       });
@@ -137,8 +136,7 @@ export class SlotPool implements Upstream, PlaceHolder {
   }
 
   async #end(): Promise<void> {
-    if (this.#sweeper !== null) clearTimeout(this.#sweeper);
-    this.#sweeper = null;
+    clearTimeout(this.#sweeper ?? undefined);
     const slots = [...this.#slots];
     await Promise.all(slots.map(({ client }) => client.destroy()));
     for (const slot of slots) this.#drop(slot);
@@ -159,7 +157,10 @@ export class SlotPool implements Upstream, PlaceHolder {
     if (slot.own !== null) this.#idleOwned.delete(slot);
     slot.busy = true;
     this.#busy += 1;
-    if (waiter.binds === true && waiter.client !== undefined) this.#bind(slot, waiter.client);
+    if (waiter.binds === true && waiter.client !== undefined) {
+      slot.authenticated = true;
+      this.#bind(slot, waiter.client);
+    }
     slot.patience = this.settings.connectTimeout;
     waiter.begin(slot);
   }
@@ -207,8 +208,7 @@ export class SlotPool implements Upstream, PlaceHolder {
 
   #add(owner: ForwardClient | null, http2: boolean): Slot | null {
     if (this.#slots.size >= this.settings.maximumConnections) {
-      const [longest = null] = this.#idleOwned;
-      const victim = this.#idle.shift() ?? longest;
+      const victim = this.#idle.shift() ?? this.#leastMissed();
       if (victim === null) return null;
       this.#drop(victim);
     }
@@ -216,6 +216,13 @@ export class SlotPool implements Upstream, PlaceHolder {
     this.#slots.add(slot);
     if (owner !== null) this.#give(slot, makePlaces(owner, this));
     return slot;
+  }
+
+  /** Of those that single clients own and do not use: where nobody has shown credentials yet nothing is lost. */
+  #leastMissed(): Slot | null {
+    for (const slot of this.#idleOwned) if (!slot.authenticated) return slot;
+    const [longest = null] = this.#idleOwned;
+    return longest;
   }
 
   /** Its place is free from now on. */

@@ -40,6 +40,8 @@ export class Slot {
   idleSince = 0;
   /** Whose it is; null: anybody's. */
   own: OwnPlaces | null = null;
+  /** Somebody has shown credentials for the connection here. */
+  authenticated = false;
   /** Given up; nothing may be dispatched here any more. */
   gone = false;
   /** The connection of this moment, or the last one. */
