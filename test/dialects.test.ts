@@ -694,7 +694,11 @@ await t.test('groups are not older than the location allows, and are read anew f
     read: readGroups([users], (now - minute) as Instant),
   });
   t.match(young.outgoing, { until: now + 9 * minute });
-  t.match(young.asked, [{ maximumAge: 10 * minute, current: false }]);
+  t.match(
+    young.asked,
+    [{ maximumAge: minute, current: true }],
+    'not older than the recheck interval where they can be read',
+  );
   t.match((await dressed({ groups: 'sids' })).outgoing, { until: Infinity });
   const location = young.location;
   const earned = new Map([[location, {}]]);

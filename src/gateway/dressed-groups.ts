@@ -35,9 +35,10 @@ export async function dressedGroups(
   const { mapper, directory, settings } = setup;
   if (mapper === null || directory === null)
     return verdict('groupsUnknown', `no directory is asked for the groups of ${account.name}`, account);
-  // As `authorise` asks, so that a round of rechecks reads the groups of an account once.
+  // A backend decides by them: a new connection tells none that a recheck would have read anew. For live ones as `authorise` asks, so that
+  // a round of rechecks reads the groups of an account once.
   const again = way.connection !== null && hasEarned(way.connection, location);
-  const freshFor = again ? ((settings.limits.recheck / 2) as Millis) : null;
+  const freshFor = (again ? settings.limits.recheck / 2 : settings.limits.recheck) as Millis;
   const read = await groupsFor({ account, location, now, steps, freshFor }, mapper);
   if (read.kind === 'unknown')
     return verdict('groupsUnknown', `the groups of ${account.name} are not known: ${read.reason}`, account);
