@@ -24,6 +24,11 @@ t.teardown(() => {
   backend.close();
 });
 
+/** Nobody listens there. */
+const dead = http.createServer();
+const deadPort = await listen(dead);
+await new Promise((resolve) => dead.close(resolve));
+
 const to = await testGateway(t, {
   lab,
   configure: (yaml) =>
@@ -40,11 +45,21 @@ const to = await testGateway(t, {
           `      /both: { identity: { forwarded: [x-forwarded, forwarded] }, ${preflight.replace('maximumAge: 1h', 'credentials: false')} }`,
           '      /silent: { identity: { forwarded: [] } }',
           '      /app: { upstream: app }',
+          '      /pair: { upstream: pair }',
+          '      /named: { upstream: named }',
           '      /computers:\n',
         ].join('\n'),
       )
       .concat(
-        `upstreams:\n  app:\n    servers: ["http://127.0.0.1:${backendPort}"]\n    healthCheck: { path: /health, interval: 100ms, unhealthyAfter: 1, healthyAfter: 1 }\n`,
+        [
+          'upstreams:',
+          '  app:',
+          `    servers: ["http://127.0.0.1:${backendPort}"]`,
+          '    healthCheck: { path: /health, interval: 100ms, unhealthyAfter: 1, healthyAfter: 1 }',
+          `  pair: { servers: ["http://127.0.0.1:${deadPort}", "${lab.echo.url}"] }`,
+          `  named: { servers: ["${lab.echo.url}"], hostHeader: server }`,
+          '',
+        ].join('\n'),
       ),
 });
 
@@ -261,6 +276,31 @@ await t.test('an upstream without health checks says nothing about readiness', a
   t.match(group.states(), [{ healthy: false }]);
   t.ok((await to.gateway.readiness()).ready);
   t.equal((await ask(to, 'late', { path: '/' })).status, 200, 'it is tried all the same');
+});
+
+await t.test('a dead server among several costs no request, and is reported once', async (t) => {
+  for (let turn = 0; turn < 6; turn += 1) t.equal((await ask(to, 'late', { path: '/pair' })).echo().url, '/pair');
+  t.match(
+    to.events.filter(({ upstream }) => upstream === 'pair'),
+    [{ event: 'upstream.unhealthy', server: `http://127.0.0.1:${deadPort}`, reason: /ECONNREFUSED/ }],
+  );
+});
+
+await t.test('the Host of an upstream is that of the client, or its own', async (t) => {
+  const host = async (path: string) => (await ask(to, 'late', { path })).backendHeader('host');
+  t.equal(await host('/pair'), `127.0.0.1:${to.ports.late}`);
+  t.equal(await host('/named'), new URL(lab.echo.url).host);
+});
+
+await t.test('however often a probe is asked for, readiness is found out once a second', async (t) => {
+  const { directory } = to.gateway.setup;
+  if (directory === null) throw new Error('no directory');
+  const asked = t.capture(directory as { health: typeof directory.health }, 'health', directory.health);
+  const begin = performance.now();
+  for (let turn = 0; turn < 20; turn += 1) await ask(to, 'http', { path: '/payroll/ready' });
+  const seconds = Math.ceil((performance.now() - begin) / 1000);
+  const count = asked().length;
+  t.ok(count <= seconds + 1, `${count} times in ${seconds} seconds`);
 });
 
 await t.test('a location chooses how the address of the client is told; a forged one never passes', async (t) => {

@@ -3,6 +3,7 @@
  */
 import { mkdtemp, rm } from 'node:fs/promises';
 import http from 'node:http';
+import http2 from 'node:http2';
 import https from 'node:https';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
@@ -461,6 +462,49 @@ await t.test(
     t.match(await answerOf({ origin: 'http://localhost', socketPath }), { healthy: true, detail: 'answers 204' });
   },
 );
+
+await t.test('interim answers say nothing about health, and no answer may have an endless head', async (t) => {
+  for (const [text, expected] of [
+    [
+      'HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n',
+      { healthy: false, detail: /answers 503/ },
+    ],
+    ['HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n', { healthy: true }],
+    [`HTTP/1.1 200 OK\r\nX: ${'x'.repeat(20_000)}\r\n\r\n`, { healthy: false }],
+    ['HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nx', { healthy: false }],
+    ['SSH-2.0-OpenSSH\r\n', { healthy: false }],
+    ['', { healthy: false }],
+  ] as const) {
+    const raw = await startRawBackend((socket) => socket.once('data', () => socket.end(text)).resume());
+    const upstream = createUpstream({ ...patient, origin: raw.origin });
+    t.match(await askHealth({ upstream, http2: false }, check, setAlarm), expected, text.slice(0, 60));
+    await upstream.destroy();
+    await raw.stop();
+  }
+});
+
+await t.test('a server that speaks HTTP/2 alone is asked by HTTP/2', async (t) => {
+  const authority = await createAuthority({ subject: 'CN=Upstream Root' });
+  const { cert, key } = await authority.issue({
+    subject: 'CN=b',
+    dnsNames: ['localhost'],
+    extendedKeyUsage: ['1.3.6.1.5.5.7.3.1'],
+  });
+  const seen: http2.IncomingHttpHeaders[] = [];
+  const server = http2.createSecureServer({ cert, key }, (request, response) => {
+    seen.push(request.headers);
+    response.end();
+  });
+  const port = await listen(server as unknown as net.Server);
+  t.teardown(() => server.close());
+  const settings = { ...patient, origin: `https://localhost:${port}`, tls: { ca: authority.cert } };
+  const upstream = createUpstream({ ...settings, http2: true });
+  t.match(await askHealth({ upstream, http2: true }, check, setAlarm), { healthy: true, detail: 'answers 200' });
+  t.match(seen, [
+    { ':method': 'GET', ':path': '/healthz', ':authority': `localhost:${port}`, 'user-agent': 'dsmapper-health-check' },
+  ]);
+  await upstream.destroy();
+});
 
 await t.test('a check shows no client to a server that expects the PROXY protocol', async (t) => {
   for (const [version, header] of [

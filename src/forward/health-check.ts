@@ -16,7 +16,7 @@ export interface HealthAnswer {
 
 /** The server and whether HTTP/2 is offered to it. */
 export interface CheckedServer {
-  readonly upstream: Pick<Upstream, 'origin' | 'serverName' | 'connector'>;
+  readonly upstream: Pick<Upstream, 'origin' | 'connector'>;
   readonly http2: boolean;
 }
 
@@ -45,7 +45,7 @@ export async function askHealth(
   const callOff = setAlarm(() => end(`no answer within ${timeout} ms`), timeout);
   signal?.addEventListener('abort', onAbort, { once: true });
   try {
-    const status = await statusOf(client, path, upstream.serverName);
+    const status = await statusOf(client, path);
     const healthy = status >= wanted.from && status <= wanted.to;
     const range = wanted.from === wanted.to ? `${wanted.from}` : `${wanted.from} to ${wanted.to}`;
     return { healthy, detail: healthy ? `answers ${status}` : `answers ${status}, not ${range}` };
@@ -58,15 +58,15 @@ export async function askHealth(
   }
 }
 
-function statusOf(client: Client, path: string, servername: string): Promise<number> {
+function statusOf(client: Client, path: string): Promise<number> {
   return new Promise((resolve, reject) => {
     let status = 0;
     let octets = 0;
     const handler: Dispatcher.DispatchHandler = {
       onRequestStart() {},
+      // Interim answers come here as well (RFC 9110 section 15.2): the last one counts.
       onResponseStart(_, answered) {
-        // Interim answers come here as well (RFC 9110 section 15.2).
-        if (answered >= 200) status = answered;
+        status = answered;
       },
       onResponseData(controller, chunk) {
         octets += chunk.length;
@@ -77,14 +77,7 @@ function statusOf(client: Client, path: string, servername: string): Promise<num
       onResponseEnd: () => resolve(status),
       onResponseError: (_, error) => reject(error),
     };
-    // `servername` is not in undici's types: without it the SNI would be taken from the Host.
-    const options: Dispatcher.DispatchOptions & { servername: string } = {
-      method: 'GET',
-      path,
-      headers: ['User-Agent', 'dsmapper-health-check', 'Accept', '*/*'],
-      reset: true,
-      servername,
-    };
-    client.dispatch(options, handler);
+    const headers = ['User-Agent', 'dsmapper-health-check', 'Accept', '*/*'];
+    client.dispatch({ method: 'GET', path, headers, reset: true }, handler);
   });
 }

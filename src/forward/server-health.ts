@@ -19,7 +19,7 @@ export interface HealthMeans {
 }
 
 export interface WatchedServer extends CheckedServer {
-  readonly upstream: Pick<Upstream, 'origin' | 'serverName' | 'connector' | 'probe'>;
+  readonly upstream: Pick<Upstream, 'origin' | 'connector' | 'probe'>;
 }
 
 /** Milliseconds between the loss of a server and the first attempt to reach it, and between attempts at most. */
