@@ -51,6 +51,7 @@ import {
   type StoppedTime,
 } from './support/assertion-world.ts';
 import { createConfigWorld } from './support/config-world.ts';
+import { testGateway, testLab } from './support/gateway.ts';
 
 const seed = Number(process.env['DSMAPPER_SEED'] ?? randomInt(2 ** 31));
 t.comment(`DSMAPPER_SEED=${seed}`);
@@ -323,6 +324,27 @@ void t.test(
       keyFiles(path).some((name) => name.startsWith('EdDSA')),
       'its file is gone',
     );
+    signer.close();
+  },
+);
+
+void t.test(
+  'a key whose time is over when the algorithm changes signs and stays until the new one is known',
+  async (t) => {
+    const memoryKeys = createMemoryKeyStore();
+    const before = signerAt(stopTime(start), {}, { memoryKeys });
+    const [old = ''] = kidsOf(before, start);
+    before.close();
+    const time = stopTime(end + hour);
+    const signer = signerAt(time, { algorithm: 'ES256' }, { memoryKeys });
+    const change = end + hour + 1.25 * hour;
+    time.moveTo(change - 1);
+    t.equal(await kidNow(signer, time.clock.now()), old);
+    time.moveTo(change + hour);
+    t.not(await kidNow(signer, time.clock.now()), old);
+    t.ok(kidsOf(signer, time.clock.now()).includes(old));
+    time.moveTo(change + 2 * hour);
+    t.notOk(kidsOf(signer, time.clock.now()).includes(old));
     signer.close();
   },
 );
@@ -692,6 +714,20 @@ void t.test('a setup has a signer where the configuration asks for one, and clos
   t.equal(setup?.assertions?.jwks(now).keys[0]?.['alg'], 'ES256');
   t.same(next?.assertions?.jwks(now), setup?.assertions?.jwks(now), 'keys in memory outlive a reload');
   await Promise.all([setup?.close(), next?.close()]);
+});
+
+await t.test('a reload keeps keys that live in memory', { timeout: 60_000 }, async (t) => {
+  const lab = await testLab(t);
+  const to = await testGateway(t, {
+    lab,
+    configure: (yaml) => `${yaml.replace(/^identity:.*\n(?: .*\n)*/m, '')}\nidentity: { assertion: {} }\n`,
+  });
+  const before = to.gateway.setup;
+  const keys = before.assertions?.jwks(systemClock.now()).keys ?? [];
+  t.equal(keys.length, 1);
+  await to.gateway.reload(to.settings);
+  t.not(to.gateway.setup, before);
+  t.same(to.gateway.setup.assertions?.jwks(systemClock.now()).keys, keys);
 });
 
 // Node's own timers: an alarm that keeps the process alive would hang this file.

@@ -13,6 +13,7 @@ import { noSteps } from '../base/steps.ts';
 import type { Verdict } from '../base/verdict.ts';
 import { verdict } from '../base/verdict.ts';
 import type { Directory } from '../directory/directory.ts';
+import { createMemoryKeyStore } from '../forward/key-store.ts';
 import type { BindingSettings } from '../tls/binding.ts';
 import type { Connection } from '../tls/connection.ts';
 import { connectionOf } from '../tls/live-connection.ts';
@@ -111,6 +112,7 @@ export async function startGateway(
   const means: SetupFacilities = {
     ...facilities,
     metrics,
+    assertionKeys: createMemoryKeyStore(),
     report: (record) => log.write(record),
     onKdcEvent(event) {
       const record = kdcRecord(event, facilities.clock.now(), !settings.log.omitNames);
