@@ -6,6 +6,7 @@ import { isoText } from '../base/clock.ts';
 import type { Verdict } from '../base/verdict.ts';
 import { thumbprintOf } from '../base/bytes.ts';
 import type { ServerState } from '../forward/upstream-group.ts';
+import type { Tunnel } from '../forward/tunnel.ts';
 import { answerOf } from '../iis/verdict-table.ts';
 import type { Connection } from '../tls/connection.ts';
 import type { Exchange } from './exchange.ts';
@@ -47,8 +48,14 @@ export function recordOf(exchange: Exchange, ending: Verdict, setup: Setup): Rea
     thumbprint: thumbprint(exchange),
     revocation: connection.presented === null ? null : revocationOf(exchange, ending, setup),
     cache: exchange.cache,
+    ...(exchange.tunnel === null ? {} : { tunnel: tunnelOf(exchange.tunnel) }),
     ms: exchange.timings(),
   };
+}
+
+/** Written when it has ended: one line tells of the request and of what became of it. */
+function tunnelOf({ protocol, bytesIn, bytesOut, milliseconds, end }: Tunnel): Readonly<Record<string, unknown>> {
+  return { protocol, bytesIn, bytesOut, ms: Math.round(milliseconds), end };
 }
 
 /** A live connection lost its identity, without a request. */

@@ -12,10 +12,14 @@ import { withInboundXfcc } from '../forward/dialects/xfcc-inbound.ts';
 import type { BodyLength } from '../forward/forward-contract.ts';
 import { forwardedHeaders } from '../forward/forwarded.ts';
 import type { CleanHeaders } from '../forward/sanitize.ts';
+import type { UpgradeRequest } from '../forward/switch-protocols.ts';
+import type { Tunnel } from '../forward/tunnel.ts';
+import type { UpgradeOffer } from '../forward/upgrade-offer.ts';
 import { answerOf, statusText } from '../iis/verdict-table.ts';
 import type { CacheOutcome } from '../mapping/mapper-contract.ts';
 import type { BindingSettings } from '../tls/binding.ts';
 import type { AskFailure, Connection, Presented } from '../tls/connection.ts';
+import { allowSilence } from '../tls/live-connection.ts';
 import type { Metrics, Stage } from './metrics.ts';
 import { stages } from './metrics.ts';
 import { readAhead } from './read-ahead.ts';
@@ -23,6 +27,7 @@ import { looksAtCertificates } from './rule.ts';
 import type { Setup } from './setup.ts';
 import type { Outgoing, Rule, Trusted } from './stages.ts';
 import { isVerdict } from './stages.ts';
+import { takeClient } from './upgrade.ts';
 
 export type ClientRequest = IncomingMessage | Http2ServerRequest;
 export type ClientResponse = ServerResponse | Http2ServerResponse;
@@ -53,6 +58,8 @@ export interface ExchangeFacts {
   readonly monotonic: () => number;
   /** The client has answered a renegotiation. */
   readonly renegotiated: () => void;
+  /** The request has become a tunnel. */
+  readonly tunnelled: (tunnel: Tunnel) => void;
 }
 
 export class Exchange implements Way {
@@ -61,6 +68,10 @@ export class Exchange implements Way {
   readonly request: ClientRequest;
   readonly response: ClientResponse;
   rule: Rule | null = null;
+  /** What the client offers to switch to and may; null: nothing. */
+  upgrade: UpgradeOffer | null = null;
+  /** What became of that, open or ended. */
+  tunnel: Tunnel | null = null;
   outgoing: Outgoing | null = null;
   /** Null until the certificate has been judged for this very request. */
   trusted: Trusted | null = null;
@@ -99,6 +110,8 @@ export class Exchange implements Way {
   }
 
   mark(stage: Stage): void {
+    // What follows the opening of a tunnel is not the way there.
+    if (this.tunnel !== null) return;
     const now = this.#facts.monotonic();
     this.#timings[stages.indexOf(stage)] = now - this.#last;
     this.#last = now;
@@ -158,9 +171,11 @@ export class Exchange implements Way {
       answerHeaders: this.answerHeaders(setup, statusText(answerOf(good, setup.settings.outcomes))),
       noStore: looksAtCertificates(rule),
       limits: setup.settings.limits,
-      onAnswer: (status) => {
+      onAnswer: (status, endless) => {
         this.status = status;
+        if (endless) allowSilence(this.request, this.response);
       },
+      ...(this.upgrade === null ? {} : { upgrade: this.#upgradeRequest(this.upgrade) }),
     });
     if (result.kind === 'refused') return result.verdict;
     this.answered = true;
@@ -201,6 +216,18 @@ export class Exchange implements Way {
       ...withInboundXfcc(outgoing.identityHeaders, this.request.rawHeaders, remoteAddress, setup.settings.identity),
     );
     return headers;
+  }
+
+  #upgradeRequest(offer: UpgradeOffer): UpgradeRequest {
+    return {
+      offer,
+      take: () => takeClient(this.request),
+      onOpen: (tunnel) => {
+        this.mark('forward');
+        this.tunnel = tunnel;
+        this.#facts.tunnelled(tunnel);
+      },
+    };
   }
 
   #bodyLength(clean: CleanHeaders): BodyLength {

@@ -23,6 +23,7 @@ import type { Setup } from './setup.ts';
 import { trustOf } from './setup.ts';
 import type { Mapped, Outgoing, Presented, Rule, Trusted } from './stages.ts';
 import { isVerdict } from './stages.ts';
+import { upgradeOf } from './upgrade.ts';
 import { whoami } from './whoami.ts';
 
 /** The whole way of a request. @returns how it ended; a good verdict means that the upstream's answer was passed on */
@@ -34,6 +35,9 @@ export async function handle(exchange: Exchange, setup: Setup, steps: Steps): Pr
   if (rule.probe !== undefined) return answerProbe(rule.probe, exchange, setup);
   const answered = answerPreflight(rule, exchange, setup);
   if (answered !== null) return answered;
+  const upgrade = upgradeOf(exchange.request, rule);
+  if (upgrade !== null && isVerdict(upgrade)) return upgrade;
+  exchange.upgrade = upgrade;
 
   const presented = await present(rule, exchange, setup, steps);
   exchange.mark('present');

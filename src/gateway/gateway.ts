@@ -13,9 +13,11 @@ import { noSteps } from '../base/steps.ts';
 import type { Verdict } from '../base/verdict.ts';
 import { verdict } from '../base/verdict.ts';
 import type { Directory } from '../directory/directory.ts';
+import type { Tunnel } from '../forward/tunnel.ts';
 import { createMemoryKeyStore } from '../forward/key-store.ts';
 import type { BindingSettings } from '../tls/binding.ts';
 import type { Connection } from '../tls/connection.ts';
+import { holdUpgrade } from '../tls/held-upgrade.ts';
 import { connectionOf } from '../tls/live-connection.ts';
 import type { Front } from '../tls/front.ts';
 import { startFront } from '../tls/front.ts';
@@ -47,6 +49,7 @@ import type { Setup, SetupFacilities } from './setup.ts';
 import { createSetup } from './setup.ts';
 import type { Syslog } from './syslog.ts';
 import { createSyslog } from './syslog.ts';
+import { createTunnels } from './tunnels.ts';
 
 export interface GatewayFacilities {
   readonly clock: Clock;
@@ -94,6 +97,7 @@ export async function startGateway(
   );
   let front: Front | null = null;
   const inHand = new Map<Exchange, Generation>();
+  const tunnels = createTunnels();
   const metrics = createMetrics({
     connections: () => countOf(front?.connections() ?? []),
     requestsInFlight: () => inHand.size,
@@ -107,6 +111,8 @@ export async function startGateway(
     upstreamServers: () =>
       [...newest().upstreams()].flatMap((group) => group.states().map((state) => ({ upstream: group.name, ...state }))),
     revocationSources: () => newest().revocation.states(),
+    tunnels: () => tunnels.open,
+    tunnelBytes: () => tunnels.bytes(),
     now: () => facilities.clock.now(),
   });
   const means: SetupFacilities = {
@@ -132,7 +138,8 @@ export async function startGateway(
     const connection = connectionOf(request);
     const monotonic = () => facilities.clock.monotonic();
     const renegotiated = () => metrics.countConnection('renegotiated');
-    const facts = { id: nextId(), connection, request, response, bindingFor, monotonic, renegotiated };
+    const tunnelled = (tunnel: Tunnel) => tunnels.opened(tunnel);
+    const facts = { id: nextId(), connection, request, response, bindingFor, monotonic, renegotiated, tunnelled };
     void finish(new Exchange(facts), generations.enter());
   }
 
@@ -146,6 +153,7 @@ export async function startGateway(
       const wouldRefuse = exchange.outgoing?.authorised.wouldRefuse ?? null;
       if (wouldRefuse !== null) metrics.countReportOnly(wouldRefuse.code);
       exchange.observe(metrics);
+      if (exchange.tunnel !== null) tunnels.ended(exchange.tunnel);
       log.write(recordOf(exchange, ending, current));
     } catch (error) {
       // Nobody waits for this promise: what is thrown here would end the process.
@@ -172,6 +180,7 @@ export async function startGateway(
       bindings: settings.bindings,
       limits: settings.limits.connections,
       handler: app.route,
+      upgrade: (request, socket, head) => void app?.route(request, holdUpgrade(request, socket, head)),
       events: {
         connection: () => metrics.countConnection('accepted'),
         refused: () => metrics.countConnection('refused'),

@@ -73,6 +73,9 @@ export interface Gauges {
   readonly mappingCacheEntries: () => number;
   readonly certificateCacheEntries: () => number;
   readonly upstreamBusy: () => number;
+  readonly tunnels: () => number;
+  /** Octets from clients to upstreams and back, ever. */
+  readonly tunnelBytes: () => { readonly in: number; readonly out: number };
   /** The servers of every upstream. */
   readonly upstreamServers: () => Iterable<{
     readonly upstream: string;
@@ -94,6 +97,8 @@ export const silentGauges: Gauges = {
   mappingCacheEntries: () => 0,
   certificateCacheEntries: () => 0,
   upstreamBusy: () => 0,
+  tunnels: () => 0,
+  tunnelBytes: () => ({ in: 0, out: 0 }),
   upstreamServers: () => [],
   revocationSources: () => [],
   now: () => 0,
@@ -214,6 +219,8 @@ export function createMetrics(gauges: Gauges): Metrics {
     'Entries of the certificate cache',
     gauges.certificateCacheEntries,
   );
+  gauge(registers, 'dsmapper_tunnels', 'Upgraded connections open now', gauges.tunnels);
+  addTunnelBytes(registry, gauges);
   gauge(registers, 'dsmapper_upstream_busy', 'Upstream connections with a request on them', gauges.upstreamBusy);
   addHealthGauge(registers, gauges);
   return {
@@ -286,6 +293,23 @@ function countByPair(child: (one: string, other: string) => { inc(): void }) {
     row.set(other, found);
     found.inc();
   };
+}
+
+/** Counted by the tunnels themselves, also while they are open. */
+function addTunnelBytes(registry: Registry, { tunnelBytes }: Gauges): void {
+  const bytes = new Counter({
+    name: 'dsmapper_tunnel_bytes_total',
+    help: 'Octets through upgraded connections, to upstreams (in) and to clients (out)',
+    labelNames: ['direction'],
+    registers: [],
+    collect() {
+      this.reset();
+      const sums = tunnelBytes();
+      this.inc({ direction: 'in' }, sums.in);
+      this.inc({ direction: 'out' }, sums.out);
+    },
+  });
+  registry.registerMetric(bytes);
 }
 
 /** One child per label value, looked up once; they start at 0 so that every series exists from the first scrape on. */

@@ -8,6 +8,7 @@ import { answerOf, statusText } from '../iis/verdict-table.ts';
 import type { Exchange } from './exchange.ts';
 import { isLocal, writeOwnAnswer } from './own-answer.ts';
 import type { Setup } from './setup.ts';
+import { versionField } from './upgrade.ts';
 
 export function refuse(exchange: Exchange, refusal: Verdict, setup: Setup): void {
   const answer = answerOf(refusal.code, setup.settings.outcomes);
@@ -23,6 +24,7 @@ export function refuse(exchange: Exchange, refusal: Verdict, setup: Setup): void
       statusText: statusText(answer),
       ...page,
       headers: [
+        ...(answer.status === 400 ? versionField(exchange.request) : []),
         ...(answer.status === 503 ? ['Retry-After', '5'] : []),
         ...(answer.status === 405 ? ['Allow', exchange.rule?.whoami === true ? whoamiMethods : allMethods] : []),
       ],
