@@ -66,6 +66,8 @@ export async function stopSignal(): Promise<void> {
 function announce({ gateway, admin }: Running, settings: Settings): void {
   for (const { binding, address, port } of gateway.addresses())
     terminal.note(`binding ${binding} listens on ${address}:${port}`);
+  for (const { endpoint, address } of gateway.auth.addresses())
+    terminal.note(`auth endpoint ${endpoint} listens on ${address}`);
   if (admin.address !== null) terminal.note(`health and metrics on http://${admin.address}`);
   if (settings.admin.socket !== null) terminal.note(`admin socket ${settings.admin.socket}`);
   if (settings.labOnly)

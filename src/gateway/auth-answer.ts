@@ -42,20 +42,32 @@ export function answerFor(outcome: Outgoing | Verdict, facts: AnswerFacts, setup
   return isVerdict(outcome) ? refusal(outcome, facts, setup) : pass(outcome, facts, setup);
 }
 
+/** Finished once for what a client has earned; other spellings in this very question are added. */
 function pass(outgoing: Outgoing, { form, clientHeaders }: AnswerFacts, setup: Setup): AuthAnswer {
+  const memory = form === 'envoy' ? forEnvoy : forOthers;
+  const known = memory.get(outgoing);
+  const answer = known ?? passWith(outgoing, form, setup);
+  if (known === undefined) memory.set(outgoing, answer);
+  const twins = twinsIn(clientHeaders, setup);
+  return twins.length === 0 ? answer : { ...answer, clear: [...answer.clear, ...twins] };
+}
+
+const forEnvoy = new WeakMap<Outgoing, AuthAnswer>();
+const forOthers = new WeakMap<Outgoing, AuthAnswer>();
+
+function passWith(outgoing: Outgoing, form: CertificateForm, setup: Setup): AuthAnswer {
   const { wouldRefuse, mapped } = outgoing.authorised;
   const ending = mapped.identity === null ? anonymous : authorised;
   const written = new Set(outgoing.identityHeaders.filter((_, index) => index % 2 === 0).map(lowerCase));
   // What Envoy hands the certificate over in, it has written itself.
   const own = form === 'envoy' ? formHeaders.envoy.leaf : null;
   const missing = (name: string) => !written.has(name) && name !== own;
-  const clear = namesOf(setup).filter((name) => missing(name.toLowerCase()));
   return {
     status: 200,
     told: 200,
     ending,
     identity: outgoing.identityHeaders,
-    clear: [...clear, ...twinsIn(clientHeaders, setup)],
+    clear: namesOf(setup).names.filter((name) => missing(name.toLowerCase())),
     facts: [
       ...['X-DSMapper-Status', '200', 'X-DSMapper-Verdict', '200', 'X-DSMapper-Code', ending.code],
       ...(wouldRefuse === null ? [] : ['X-DSMapper-Would-Refuse', wouldRefuse.code]),
@@ -91,25 +103,29 @@ function forAuthRequest(status: number): number {
 const anonymous = verdict('anonymous', 'may pass without an identity');
 const authorised = verdict('authorised', 'may pass with the identity of the account');
 
+interface IdentityNames {
+  readonly names: readonly string[];
+  readonly folded: ReadonlySet<string>;
+}
+
 /** Every name that some dialect writes, once. */
-function namesOf(setup: Setup): readonly string[] {
+function namesOf(setup: Setup): IdentityNames {
   const known = identityNames.get(setup);
   if (known !== undefined) return known;
   const names = [...new Set(writtenNames(setup.settings.identity.headers).map(([name]) => name))];
-  identityNames.set(setup, names);
-  return names;
+  const made = { names, folded: new Set(names.map(foldName)) };
+  identityNames.set(setup, made);
+  return made;
 }
 
-const identityNames = new WeakMap<Setup, readonly string[]>();
+const identityNames = new WeakMap<Setup, IdentityNames>();
 
 /** Other spellings of such a name (`X_Remote_User`), which are the same to some backends. */
 function twinsIn(clientHeaders: FlatHeaders, setup: Setup): readonly string[] {
   const twins = new Set<string>();
   for (let index = 0; index + 1 < clientHeaders.length; index += 2) {
     const name = lowerCase(clientHeaders[index] ?? '');
-    if (!/[^a-z0-9-]/.test(name) || !isToken(name)) continue;
-    const folded = foldName(name);
-    if (namesOf(setup).some((own) => foldName(own) === folded)) twins.add(name);
+    if (/[^a-z0-9-]/.test(name) && isToken(name) && namesOf(setup).folded.has(foldName(name))) twins.add(name);
   }
   return [...twins];
 }

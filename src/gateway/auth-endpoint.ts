@@ -205,9 +205,15 @@ export async function startAuthEndpoints<Held extends { readonly setup: Setup }>
           ...{ key, listen, tls, http2: protocol === 'grpc', maximumConnections: limits.maximumConnections },
           ...{ maximumHeaderBytes: limits.maximumHeaderBytes, maximumStreams: limits.maximumQuestions },
         },
-        protocol === 'grpc'
-          ? (request, response) => serveGrpc(desk, request as Http2ServerRequest, response as Http2ServerResponse)
-          : (request, response) => serveHttp(desk, request as IncomingMessage, response as ServerResponse),
+        (request, response) => {
+          try {
+            if (protocol === 'grpc') serveGrpc(desk, request as Http2ServerRequest, response as Http2ServerResponse);
+            else serveHttp(desk, request as IncomingMessage, response as ServerResponse);
+          } catch {
+            // A connection that has gone in the meantime has no socket to be asked. No answer is a no.
+            response.destroy();
+          }
+        },
       );
       servers.push({ endpoint: settings.name, server });
     }

@@ -260,7 +260,7 @@ export async function startGateway(
     await application.close();
     await generations.close();
     // What was cut off still writes its line.
-    await untilZero(() => inHand.size, 1000);
+    await untilZero(() => inHand.size + asked.inFlight, 1000);
     await closeLogs();
   }
 
