@@ -19,7 +19,7 @@ import { dialectNames, type DialectName, type FlatHeaders } from '../src/forward
 import { headerBytes } from '../src/forward/header-bytes.ts';
 import type { IdentitySettings } from '../src/forward/identity-settings.ts';
 import { createSanitizer } from '../src/forward/sanitize.ts';
-import { dress } from '../src/gateway/dress.ts';
+import { dress, shownHeaders } from '../src/gateway/dress.ts';
 import { createGroupNames } from '../src/gateway/dressed-groups.ts';
 import type { LocationSettings } from '../src/gateway/settings.ts';
 import type { Setup } from '../src/gateway/setup.ts';
@@ -783,6 +783,26 @@ await t.test('an assertion is signed for the location, renewed in time, and neve
     headersOf((await dressed({ dialects: ['assertion'], mapped: false, sign })).outgoing),
     [],
     'for an account alone',
+  );
+});
+
+await t.test('who looks at headers is not shown what would let him pass for the gateway', async (t) => {
+  const headers = { ...defaultHeaderNames, assertion: 'X-Token' };
+  const identityHeaders = fields(
+    'X-Token: a.b.c',
+    'MS-ASPNETCORE-TOKEN: secret',
+    'X-Remote-User: X-Token',
+    'X-Remote-Upn: u',
+  );
+  const setup = { settings: { identity: { ...settings, headers } } } as Setup;
+  t.strictSame(
+    shownHeaders({ authorised: {} as Authorised, identityHeaders, until: now }, setup),
+    fields(
+      'X-Token: (signed, not shown)',
+      'MS-ASPNETCORE-TOKEN: (secret, not shown)',
+      'X-Remote-User: X-Token',
+      'X-Remote-Upn: u',
+    ),
   );
 });
 
