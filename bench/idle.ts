@@ -6,12 +6,13 @@
  *
  * The gateway and the connections' other ends are processes of their own. Each connection is of one of 300 clients and has done one request, so it
  * has been judged, mapped and authorised. Memory by connection is the slope from a tenth of the connections to all of them, after garbage was
- * collected; latency is that of requests on a connection of their own before, with and after them, medians of rounds with 95 % intervals.
+ * collected. Latency is that of requests on a connection of their own, before, with and after them, at this gateway and in turn (A B A B) at
+ * another one that has no such connections: medians of rounds, and of the ratios to the other one, with 95 % intervals.
  */
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { Agent, get } from 'node:https';
 import { get as getHttp } from 'node:http';
 import { tmpdir } from 'node:os';
@@ -32,8 +33,8 @@ const { values: options } = parseArgs({
 const count = Number(options.connections);
 const steps = 10;
 /** Of latency: medians of so many requests each. */
-const rounds = 25;
-const requestsOfRound = 60;
+const rounds = 21;
+const requestsOfRound = 40;
 const kibibyte = 1024;
 
 const backend = runScript('load', 'backend.ts', {});
@@ -46,21 +47,26 @@ try {
 
 async function measure(kind: IdleSettings['kind']): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'dsmapper-idle-'));
-  const gateway = await startGatewayProcess({
-    folder,
-    upstream: `http://127.0.0.1:${backendPort}`,
-    population: 300,
-    nodeOptions: ['--expose-gc', '--import', new URL('collect-on-signal.ts', import.meta.url).href],
-    configure: (yaml) =>
-      `${yaml}\nlimits:\n  maximumConnections: ${count + 100}\n  maximumConnectionsPerAddress: ${count + 100}\n` +
-      '  keepAliveTimeout: 2h\n  idleTimeout: 2h\n',
-  });
+  const begin = (name: string) => {
+    mkdirSync(join(folder, name));
+    return startGatewayProcess({
+      folder: join(folder, name),
+      upstream: `http://127.0.0.1:${backendPort}`,
+      population: name === 'measured' ? 300 : 0,
+      nodeOptions: ['--expose-gc', '--import', new URL('collect-on-signal.ts', import.meta.url).href],
+      configure: (yaml) =>
+        `${yaml}\nlimits:\n  maximumConnections: ${count + 100}\n  maximumConnectionsPerAddress: ${count + 100}\n` +
+        '  keepAliveTimeout: 2h\n  idleTimeout: 2h\n',
+    });
+  };
+  const gateway = await begin('measured');
+  const other = await begin('other');
   const load = startLoad();
   try {
     const port = kind === 'late' ? gateway.ports.late : gateway.ports.upFront;
     await tell(load, { do: 'begin', settings: { kind, port, ca: gateway.ca, identities: gateway.population } });
-    await latency(gateway); // warm-up
-    const before = await latency(gateway);
+    await latencies(gateway, other); // warm-up
+    const before = await latencies(gateway, other);
     const samples: { count: number; resident: number; heap: number; external: number }[] = [];
     const began = performance.now();
     for (let step = 1; step <= steps; step += 1) {
@@ -69,12 +75,12 @@ async function measure(kind: IdleSettings['kind']): Promise<void> {
       samples.push({ count: open, ...(await memory(gateway)) });
     }
     const seconds = (performance.now() - began) / 1000;
-    const during = await latency(gateway);
+    const during = await latencies(gateway, other);
     const { lost } = await tell(load, { do: 'open', count });
     if (lost > 0) throw new Error(`${lost} idle connections were lost`);
     await tell(load, { do: 'close' });
     await settled(gateway);
-    const after = await latency(gateway);
+    const after = await latencies(gateway, other);
     const perConnection = (of: 'resident' | 'heap' | 'external') => {
       const [first, last] = [samples[0], samples.at(-1)];
       if (first === undefined || last === undefined) return Number.NaN;
@@ -91,14 +97,12 @@ async function measure(kind: IdleSettings['kind']): Promise<void> {
           external: perConnection('external'),
         },
         residentMiB: samples.map(({ resident }) => Math.round(resident / kibibyte ** 2)),
-        latencyMs: { before: summary(before), with: summary(during), after: summary(after) },
-        withToBefore: summary(during.map((value, at) => value / (before[at] ?? Number.NaN))),
-        afterToBefore: summary(after.map((value, at) => value / (before[at] ?? Number.NaN))),
+        latency: { before: summaries(before), with: summaries(during), after: summaries(after) },
       }),
     );
   } finally {
     load.disconnect();
-    await gateway.stop();
+    await Promise.all([gateway.stop(), other.stop()]);
     rmSync(folder, { recursive: true, force: true });
   }
 }
@@ -114,26 +118,39 @@ async function tell(load: ChildProcess, command: IdleCommand): Promise<IdleRepor
   return report;
 }
 
-/** Milliseconds: medians of rounds of requests, one after the other on one connection. */
-async function latency(to: GatewayProcess): Promise<readonly number[]> {
-  const agent = new Agent({ keepAlive: true, maxSockets: 1, ca: to.ca, ...to.identity('alice') });
-  const medians: number[] = [];
+interface Latencies {
+  /** Milliseconds, a median of each round. */
+  readonly here: readonly number[];
+  readonly other: readonly number[];
+}
+
+/** Requests one after the other on one connection, a round here and a round there. */
+async function latencies(here: GatewayProcess, other: GatewayProcess): Promise<Latencies> {
+  const result = { here: [] as number[], other: [] as number[] };
+  const agents = [here, other].map(
+    (to) => new Agent({ keepAlive: true, maxSockets: 1, ca: to.ca, ...to.identity('alice') }),
+  );
   for (let round = 0; round < rounds; round += 1) {
-    const values: number[] = [];
-    for (let each = 0; each < requestsOfRound; each += 1) {
-      const began = performance.now();
-      await new Promise<void>((resolve, reject) => {
-        get({ host: '127.0.0.1', port: to.ports.upFront, path: '/payroll/other', agent }, (response) => {
-          if (response.statusCode !== 200) reject(new Error(`answered ${response.statusCode}`));
-          response.once('end', resolve).resume();
-        }).once('error', reject);
-      });
-      values.push(performance.now() - began);
-    }
-    medians.push(median(values));
+    result.here.push(await roundOf(here, agents[0]));
+    result.other.push(await roundOf(other, agents[1]));
   }
-  agent.destroy();
-  return medians;
+  for (const agent of agents) agent.destroy();
+  return result;
+}
+
+async function roundOf(to: GatewayProcess, agent: Agent | undefined): Promise<number> {
+  const values: number[] = [];
+  for (let each = 0; each < requestsOfRound; each += 1) {
+    const began = performance.now();
+    await new Promise<void>((resolve, reject) => {
+      get({ host: '127.0.0.1', port: to.ports.upFront, path: '/payroll/other', agent }, (response) => {
+        if (response.statusCode !== 200) reject(new Error(`answered ${response.statusCode}`));
+        response.once('end', resolve).resume();
+      }).once('error', reject);
+    });
+    values.push(performance.now() - began);
+  }
+  return median(values);
 }
 
 async function memory(of: GatewayProcess): Promise<{ resident: number; heap: number; external: number }> {
@@ -160,6 +177,14 @@ function metrics(of: GatewayProcess): Promise<string> {
       response.on('end', () => resolve(text));
     }).once('error', reject);
   });
+}
+
+function summaries({ here, other }: Latencies) {
+  return {
+    milliseconds: summary(here),
+    otherMilliseconds: summary(other),
+    ratio: summary(here.map((value, at) => value / (other[at] ?? Number.NaN))),
+  };
 }
 
 function summary(values: readonly number[]): { readonly median: number; readonly interval: readonly [number, number] } {

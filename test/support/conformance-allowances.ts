@@ -288,7 +288,7 @@ function requests(): readonly Allowance[] {
     },
     {
       name: 'request trailers are dropped',
-      reason: 'undici cannot send them (docs/limitations)',
+      reason: 'undici cannot send them',
       explains: ({ side, what, through }) => side === 'request' && what === 'trailers' && through === '[]',
     },
     {
