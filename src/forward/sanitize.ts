@@ -2,7 +2,8 @@
  * What of a client's header fields may go upstream. Removed are the names that only this gateway writes (in every
  * spelling, `protected-names.ts`), fields that belong to the client's own connection (RFC 9110 section 7.6.1, also those
  * it lists itself in `Connection`), HTTP/2 pseudo fields, and other spellings of the fields that frame a message. A
- * message that two parties could read in two ways is refused, never repaired.
+ * message that two parties could read in two ways is refused, never repaired. `X-HTTP-Method-Override` and its kin pass: they change what is asked
+ * of the backend, not who asks, and no rule of the gateway depends on the method.
  *
  * What the gateway adds is added afterwards, so that a client cannot have it removed again.
  */

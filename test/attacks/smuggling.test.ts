@@ -75,6 +75,7 @@ await t.test('what backends answer', async (t) => {
     if (row.body !== undefined) t.equal(answer?.body, row.body, `${row.name}: its body`);
     t.notMatch(answer?.head, /injected|evil|upgrade|h2c|proxy-/i, `${row.name}: nothing is injected`);
     t.equal(answer?.head.match(/^x-request-id: [0-9a-f]{10}-[0-9a-z]+$/gim)?.length, 1, `${row.name}: one id, ours`);
+    t.equal(answer?.head.match(/^x[-_]dsmapper[-_]/gim)?.length, 1, `${row.name}: one verdict, ours`);
     t.match(answer?.head, row.status === 200 ? /^X-DSMapper-Verdict: 200$/m : /^X-DSMapper-Verdict: 502/m);
     await probe(t, wire, host, row.name);
   }
