@@ -38,11 +38,11 @@ export function callerOf(
 /**
  * The secret that came with a question.
  * @param flat name, value, name, value
- * @returns undefined where there are two
+ * @returns undefined where there are two of the kind that counts
  */
 export function secretIn(flat: readonly string[]): string | null | undefined {
   let own: string | null = null;
-  let bearer: string | null = null;
+  let bearer: string | null | undefined = null;
   for (let index = 0; index + 1 < flat.length; index += 2) {
     const name = flat[index] ?? '';
     const value = flat[index + 1] ?? '';
@@ -50,9 +50,8 @@ export function secretIn(flat: readonly string[]): string | null | undefined {
       if (own !== null) return undefined;
       own = value;
     } else if (name.length === 13 && name.toLowerCase() === 'authorization' && /^bearer +/i.test(value)) {
-      // Clients of the proxy send theirs as well: a second one is not the caller's.
-      if (bearer !== null) return undefined;
-      bearer = value.replace(/^bearer +/i, '');
+      // Clients of the proxy send theirs as well: of two nobody knows which is the caller's.
+      bearer = bearer === null ? value.replace(/^bearer +/i, '') : undefined;
     }
   }
   return own ?? bearer;

@@ -1,13 +1,18 @@
 /**
- * A question as an HTTP/1.1 request and its answer. Bodies are not read.
+ * A question as an HTTP/1.1 request and its answer. Bodies are not read: where one is announced the connection ends with the answer, because a proxy
+ * that announces the body of its client and does not send it would have the next question taken for it.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import type { AuthAnswer } from './auth-answer.ts';
 import type { AuthDesk } from './auth-endpoint.ts';
 import { questionOf } from './auth-question.ts';
 
 export function serveHttp(desk: AuthDesk, request: IncomingMessage, response: ServerResponse): void {
-  const { rawHeaders } = request;
+  const { rawHeaders, socket } = request;
+  // What came behind a body that was announced.
+  if (ending.has(socket)) return;
+  if (hasBody(request)) ending.add(socket);
   const caller = desk.recognise(rawHeaders, request);
   if (caller === null) {
     // Nothing else: whoever this is learns nothing of what is here.
@@ -33,8 +38,8 @@ export function serveHttp(desk: AuthDesk, request: IncomingMessage, response: Se
   else finish(answer);
 }
 
-/** Octets of a body that are taken in and thrown away so that the connection can be kept. */
-const maximumBody = 64 * 1024;
+/** Sockets whose last question has been read. */
+const ending = new WeakSet<Socket>();
 
 function write(answer: AuthAnswer, id: string, form: string, request: IncomingMessage, response: ServerResponse): void {
   if (response.destroyed) return;
@@ -49,7 +54,7 @@ function write(answer: AuthAnswer, id: string, form: string, request: IncomingMe
     ...['X-Request-Id', id, 'Cache-Control', 'no-store', 'Content-Length', String(Buffer.byteLength(body))],
     ...(body === '' || answer.page === null ? [] : ['Content-Type', answer.page.contentType]),
     ...(body === '' ? [] : ['X-Content-Type-Options', 'nosniff', 'Content-Security-Policy', pagePolicy]),
-    ...(hasLongBody(request) ? ['Connection', 'close'] : []),
+    ...(ending.has(request.socket) ? ['Connection', 'close'] : []),
   ];
   response.writeHead(answer.told, headers);
   response.end(request.method === 'HEAD' ? undefined : body);
@@ -58,6 +63,6 @@ function write(answer: AuthAnswer, id: string, form: string, request: IncomingMe
 const pagePolicy =
   "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-function hasLongBody({ headers }: IncomingMessage): boolean {
-  return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > maximumBody;
+function hasBody({ headers }: IncomingMessage): boolean {
+  return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) !== 0;
 }
