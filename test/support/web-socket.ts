@@ -12,20 +12,29 @@ import type { EchoAnswer } from '../../src/lab/echo.ts';
 import { createFrameReader, frameOf, opcodes, type Frame } from '../../src/lab/web-socket.ts';
 import type { TestGateway } from './gateway.ts';
 
+export interface UpgradeAnswer {
+  readonly status: number;
+  readonly text: string;
+  header(name: string): string | null;
+}
+
 export interface UpgradeClient {
   readonly socket: Socket;
   /** What the server says until the end of its head; `status` 0 where the connection ended before. */
-  head(): Promise<{ readonly status: number; readonly text: string; header(name: string): string | null }>;
+  readonly head: () => Promise<UpgradeAnswer>;
   /** So many octets behind what was read before; fewer where the connection ends. */
-  octets(count: number): Promise<Buffer>;
+  readonly octets: (count: number) => Promise<Buffer>;
   /** All there is until the connection ends. */
-  rest(): Promise<string>;
+  readonly rest: () => Promise<string>;
   /** The next frame; null where the connection ends. */
-  frame(): Promise<Frame | null>;
+  readonly frame: () => Promise<Frame | null>;
   /** A masked text frame. */
-  say(text: string): void;
-  closed(): Promise<void>;
+  readonly say: (text: string) => void;
+  readonly closed: () => Promise<void>;
 }
+
+/** A client whose connection can break. */
+export type DialledClient = UpgradeClient & { vanish(): void };
 
 /** `late` and `upFront` of a test gateway, over TLS 1.2 and 1.3. */
 export type Where = 'late' | 'upFront' | 'http';
@@ -49,25 +58,29 @@ export function handshake(path: string, change: Readonly<Record<string, string |
 }
 
 /** Connects; nothing is sent yet. */
-export async function dial(t: Test, to: TestGateway, where: Where, as?: string): Promise<UpgradeClient> {
+export async function dial(t: Test, to: TestGateway, where: Where, as?: string): Promise<DialledClient> {
   const port = to.ports[where];
   const identity = as === undefined ? {} : to.identity(as);
-  const options = { port, host: '127.0.0.1', ca: to.ca, allowHalfOpen: true, ...identity };
-  const socket: Socket = where === 'http' ? net.connect(options) : tls.connect(options);
-  t.teardown(() => socket.destroy());
+  const raw = net.connect({ port, host: '127.0.0.1', allowHalfOpen: true });
+  raw.on('error', () => {});
+  const options = { socket: raw, host: '127.0.0.1', ca: to.ca, allowHalfOpen: true, ...identity };
+  const socket: Socket = where === 'http' ? raw : tls.connect(options);
+  t.teardown(() => raw.destroy());
   socket.on('error', () => {});
   await once(socket, where === 'http' ? 'connect' : 'secureConnect');
-  return clientOn(socket);
+  return { ...clientOn(socket), vanish: () => void raw.resetAndDestroy() };
 }
 
 export function clientOn(socket: Socket): UpgradeClient {
-  let buffer = Buffer.alloc(0);
+  let pieces: Buffer[] = [];
+  let held = 0;
   let ended = false;
   const reader = createFrameReader();
   const frames: Frame[] = [];
   let look = () => {};
   socket.on('data', (piece: Buffer) => {
-    buffer = Buffer.concat([buffer, piece]);
+    pieces.push(piece);
+    held += piece.length;
     look();
   });
   const end = () => {
@@ -86,31 +99,33 @@ export function clientOn(socket: Socket): UpgradeClient {
       look();
     });
   const take = (count: number) => {
-    const taken = buffer.subarray(0, count);
-    buffer = buffer.subarray(count);
+    const all = Buffer.concat(pieces);
+    const taken = all.subarray(0, count);
+    pieces = [all.subarray(count)];
+    held -= taken.length;
     return taken;
   };
   return {
     socket,
     head: () =>
       until(() => {
-        const at = buffer.indexOf('\r\n\r\n');
+        const at = Buffer.concat(pieces).indexOf('\r\n\r\n');
         if (at < 0 && !ended) return null;
         const text = take(at < 0 ? 0 : at + 4).toString('latin1');
         const header = (name: string) => new RegExp(`^${name}: *(.*)\r$`, 'im').exec(text)?.[1] ?? null;
         return { status: Number(/^HTTP\/1\.1 (\d{3}) /.exec(text)?.[1] ?? 0), text, header };
       }),
-    octets: (count) => until(() => (buffer.length >= count || ended ? take(count) : null)),
-    rest: () => until(() => (ended ? take(buffer.length).toString('latin1') : null)),
+    octets: (count) => until(() => (held >= count || ended ? take(count) : null)),
+    rest: () => until(() => (ended ? take(held).toString('latin1') : null)),
     frame: () =>
       until<Frame | 'ended'>(() => {
-        frames.push(...(reader.read(take(buffer.length)) ?? []));
+        frames.push(...(reader.read(take(held)) ?? []));
         return frames.shift() ?? (ended ? 'ended' : null);
       }).then((frame) => (frame === 'ended' ? null : frame)),
     say: (text) => void socket.write(frameOf(opcodes.text, Buffer.from(text), randomBytes(4))),
-    async closed() {
+    closed() {
       socket.end();
-      if (!socket.closed) await once(socket, 'close');
+      return new Promise((resolve) => (socket.closed ? resolve() : void socket.once('close', () => resolve())));
     },
   };
 }
@@ -125,7 +140,7 @@ export async function openWebSocket(
     path = '/payroll/chat',
     ...change
   }: { as?: string; path?: string; [field: string]: string | null | undefined } = {},
-): Promise<UpgradeClient & { readonly seen: EchoAnswer; readonly requestId: string | null }> {
+): Promise<DialledClient & { readonly seen: EchoAnswer; readonly requestId: string | null }> {
   const client = await dial(t, to, where, as);
   client.socket.write(handshake(path, change as Record<string, string | null>));
   const head = await client.head();
@@ -142,6 +157,8 @@ export interface ScriptedBackend {
   readonly sockets: ReadonlySet<Socket>;
   /** What to do with a connection whose request head has arrived. @param rest what came behind it */
   script: (socket: Socket, head: string, rest: Buffer) => void;
+  /** Ends its half with the other's, as most do; else it is the test's. */
+  polite: boolean;
 }
 
 /** A backend of which a test decides every octet. */
@@ -152,6 +169,7 @@ export async function scriptedBackend(t: Test): Promise<ScriptedBackend> {
     sockets.add(socket);
     socket.on('error', () => {});
     socket.once('close', () => sockets.delete(socket));
+    socket.once('end', () => backend.polite && socket.end());
     let buffer = Buffer.alloc(0);
     const read = (piece: Buffer) => {
       buffer = Buffer.concat([buffer, piece]);
@@ -174,6 +192,7 @@ export async function scriptedBackend(t: Test): Promise<ScriptedBackend> {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     heads,
     sockets,
+    polite: true,
     script: (socket) => socket.end('HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n'),
   };
   return backend;
