@@ -2,6 +2,7 @@
  * Other proxies ask: how each of them writes a certificate, who may ask about what, what is answered, and that nothing that a client or a
  * caller says leads to a weaker rule than its own.
  */
+import { once } from 'node:events';
 import { statSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import http2 from 'node:http2';
@@ -103,6 +104,7 @@ ${caller('prefixed', ', pathPrefix: /auth', 'envoy')}
   - name: grpc
     listen: 127.0.0.1:0
     protocol: grpc
+    ${limits}
     callers:
 ${caller('mesh', '', 'envoy')}
 ${caller('othermesh', '', 'envoy', 'Other')}
@@ -699,6 +701,40 @@ await t.test('what was answered ends when its reason ends', { timeout: 120_000 }
     );
     t.equal(to.gateway.auth.inFlight, 0);
     t.equal((await ask(null, '/')).status, 200);
+  });
+
+  await t.test('connections have a number, and questions a time to arrive', async (t) => {
+    const to = await world(t, { lab, limits: 'limits: { maximumConnections: 1, questionTimeout: 200ms }' });
+    const first = net.connect(to.at('tcp').port ?? 0, '127.0.0.1');
+    await once(first, 'connect');
+    t.equal(await raw(to.at('tcp'), 'GET / HTTP/1.1\r\n\r\n'), '', 'the second is closed');
+    let text = '';
+    first.on('data', (piece: Buffer) => (text += piece.toString('latin1')));
+    first.write('GET / HTTP/1.1\r\nHost: ');
+    await once(first, 'close');
+    t.match(text, /^HTTP\/1\.1 408 /);
+    const session = http2.connect(`http://${to.target('grpc')}`);
+    t.teardown(() => session.destroy());
+    const path = '/envoy.service.auth.v3.Authorization/Check';
+    const secret = { 'x-dsmapper-secret': secretOf('mesh') };
+    const stream = session.request({ ':method': 'POST', ':path': path, 'content-type': 'application/grpc', ...secret });
+    stream.on('error', () => {}).resume();
+    stream.write(Buffer.alloc(3));
+    await new Promise((resolve) => stream.once('close', resolve));
+    t.not(session.closed, true, 'only the stream ends');
+    const many = Object.fromEntries(Array.from({ length: 1200 }, (_, index) => [`a${index}`, '1']));
+    const wide = session.request({
+      ':method': 'POST',
+      ':path': path,
+      'content-type': 'application/grpc',
+      ...secret,
+      ...many,
+    });
+    wide.on('error', () => {}).resume();
+    let status: unknown = null;
+    wide.on('response', (headers) => (status = headers['grpc-status']));
+    await new Promise((resolve) => wide.once('close', resolve));
+    t.equal(status, null, 'header fields have a number over HTTP/2');
   });
 
   await t.test('a directory that is silent is not a refusal for good, nor a pass', async (t) => {

@@ -7,7 +7,7 @@ import { dnsName, listener } from './addresses.ts';
 import { quoted } from './complaint.ts';
 import { group, maybe, needed, standard } from './keys.ts';
 import { certificatesReference, fileReference, secretReference } from './references.ts';
-import { choice, count, scalar, shown, size, text, type Scalar } from './scalars.ts';
+import { choice, count, duration, scalar, shown, size, text, type Scalar } from './scalars.ts';
 
 const word: Scalar<string> = text('a name', (raw) => ({ value: raw }));
 const path: Scalar<string> = text('a path', (raw) => ({ value: raw }));
@@ -67,6 +67,7 @@ const limits = group(
     maximumConnections: standard(count(1, 100_000), 1000, 'connections at once'),
     maximumQuestions: standard(count(1, 100_000), 1000, 'questions without an answer at once; beyond: 503'),
     maximumHeaderBytes: standard(size(4096), '64KiB', 'header section of a question'),
+    questionTimeout: standard(duration(100), '30s', 'for a whole question to arrive'),
     maximumChain: standard(count(1, 32), 10, 'certificates of one client'),
     maximumClients: standard(count(1, 10_000_000), 10_000, 'clients of a caller whose answers are remembered'),
   },

@@ -1,6 +1,7 @@
 /**
  * Listeners where other proxies ask who a client is and whether it may pass, and the proxies that may ask there.
  */
+import type { Millis } from '../base/brand.ts';
 
 /** How a caller writes the certificate of its client, and where it tells of the request; the table is in `auth-question.ts`. */
 export const certificateForms = ['nginx', 'traefik', 'envoy', 'haproxy', 'apache', 'rfc9440'] as const;
@@ -67,6 +68,8 @@ export interface AuthEndpointLimits {
   /** Questions without an answer yet; beyond: 503. */
   readonly maximumQuestions: number;
   readonly maximumHeaderBytes: number;
+  /** From the beginning of a question to its end. */
+  readonly questionTimeout: Millis;
   /** Certificates of one client. */
   readonly maximumChain: number;
   /** Clients whose answers are remembered. */

@@ -204,6 +204,7 @@ export async function startAuthEndpoints<Held extends { readonly setup: Setup }>
         {
           ...{ key, listen, tls, http2: protocol === 'grpc', maximumConnections: limits.maximumConnections },
           ...{ maximumHeaderBytes: limits.maximumHeaderBytes, maximumStreams: limits.maximumQuestions },
+          requestTimeout: limits.questionTimeout,
         },
         (request, response) => {
           try {

@@ -9,9 +9,6 @@ import type { AuthDesk } from './auth-endpoint.ts';
 /** Octets of a message: a certificate and the headers of a request; bodies have no place in it. */
 export const maximumMessage = 256 * 1024;
 
-/** Milliseconds without an octet in either direction, decision included. */
-const patience = 60_000;
-
 /** grpc-status. */
 const codes = { unknown: 2, invalidArgument: 3, permissionDenied: 7, resourceExhausted: 8, unimplemented: 12 };
 
@@ -22,7 +19,7 @@ export function serveGrpc(desk: AuthDesk, request: Http2ServerRequest, response:
   // A stream that its client resets has nobody to answer.
   stream.on('error', () => {});
   // What is begun and never ended would be held for as long as its connection lives.
-  stream.setTimeout(patience, () => stream.close());
+  stream.setTimeout(desk.settings.limits.questionTimeout, () => stream.close());
   const caller = desk.recognise(rawHeaders, request);
   // Nothing else: whoever this is learns nothing of what is here.
   if (caller === null) return end(response, codes.permissionDenied);
@@ -38,7 +35,10 @@ export function serveGrpc(desk: AuthDesk, request: Http2ServerRequest, response:
       end(response, codes.resourceExhausted);
     } else pieces.push(piece);
   });
-  request.on('end', () => void answer(Buffer.concat(pieces)).catch(() => stream.destroy()));
+  request.on('end', () => {
+    stream.setTimeout(0);
+    void answer(Buffer.concat(pieces)).catch(() => stream.destroy());
+  });
 
   async function answer(frame: Buffer): Promise<void> {
     const message = messageIn(frame);

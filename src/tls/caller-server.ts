@@ -27,6 +27,8 @@ export interface CallerServerSettings {
   readonly http2: boolean;
   readonly maximumConnections: number;
   readonly maximumHeaderBytes: number;
+  /** Milliseconds for a whole request of HTTP/1.1 to arrive. */
+  readonly requestTimeout: number;
   /** Streams of one HTTP/2 connection. */
   readonly maximumStreams: number;
 }
@@ -100,12 +102,12 @@ function readCertificate(socket: TLSSocket): CallerCertificate | null {
 }
 
 function serverOf(settings: CallerServerSettings, handler: CallerHandler): Server {
-  const { tls, maximumHeaderBytes, maximumStreams } = settings;
+  const { tls, maximumHeaderBytes, maximumStreams, requestTimeout } = settings;
   const http1 = {
     maxHeaderSize: maximumHeaderBytes,
-    headersTimeout: 30_000,
-    requestTimeout: 60_000,
-    connectionsCheckingInterval: 5000,
+    headersTimeout: requestTimeout,
+    requestTimeout,
+    connectionsCheckingInterval: Math.max(20, Math.min(5000, Math.floor(requestTimeout / 8))),
     keepAliveTimeout: 120_000,
     requireHostHeader: false,
     insecureHTTPParser: false,
