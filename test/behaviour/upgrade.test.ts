@@ -9,6 +9,9 @@ import https from 'node:https';
 import type { IncomingMessage } from 'node:http';
 import t from 'tap';
 import type { Test } from 'tap';
+import { neverUpgraded, protocolAsked } from '../../src/forward/upgrade-offer.ts';
+import type { Rule } from '../../src/gateway/stages.ts';
+import { upgradeOf } from '../../src/gateway/upgrade.ts';
 import { echoPattern } from '../../src/lab/echo.ts';
 import { frameOf, opcodes } from '../../src/lab/web-socket.ts';
 import { ask, testGateway, testLab, type TestGateway } from '../support/gateway.ts';
@@ -242,6 +245,20 @@ await t.test('what is not an upgrade here goes on as a request like others', asy
 function unchunked(body: string): string {
   return body.slice(body.indexOf('{'), body.lastIndexOf('}') + 1);
 }
+
+await t.test('some protocols are never let in, whatever is listed', (t) => {
+  const rawHeaders = (protocol: string) => ['Connection', 'Upgrade', 'Upgrade', protocol];
+  for (const protocol of ['h2c', 'H2C', 'h2', 'HTTP/2.0', 'TLS/1.0', 'tls']) {
+    const location = { upgrades: [protocol.toLowerCase()], webSocketOrigins: null };
+    const request = { httpVersionMajor: 1, httpVersionMinor: 1, method: 'GET', rawHeaders: rawHeaders(protocol) };
+    t.equal(upgradeOf(request as unknown as IncomingMessage, { location, whoami: false } as unknown as Rule), null);
+    t.ok(neverUpgraded(protocol), protocol);
+  }
+  for (const protocol of ['websocket', 'tcp', 'h2cat', 'tlsx']) t.notOk(neverUpgraded(protocol), protocol);
+  for (const unclear of ['a/b/c', '/1', 'a/', 'a b', '"h2c"', ',', 'a,b'])
+    t.equal(protocolAsked(rawHeaders(unclear)), null);
+  t.end();
+});
 
 await t.test('CONNECT and methods that are never forwarded stay what they were', async (t) => {
   for (const where of bindings) {
