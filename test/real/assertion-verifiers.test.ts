@@ -4,7 +4,7 @@
  *
  * Packages (Debian): python3-jwt python3-cryptography golang-go default-jdk-headless libjackson2-databind-java.
  */
-import { createHmac, createPublicKey } from 'node:crypto';
+import { createHmac, createPublicKey, sign } from 'node:crypto';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -12,7 +12,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { type JWTPayload, SignJWT } from 'jose';
-import type { Test } from 'tap';
+import tap, { type Test } from 'tap';
 import { startAdmin } from '../../src/admin/surface.ts';
 import { setAlarm } from '../../src/base/alarm.ts';
 import type { Instant } from '../../src/base/brand.ts';
@@ -25,6 +25,8 @@ import type { Gateway } from '../../src/gateway/gateway.ts';
 import { assertionFacts, assertionSettings, clientCertificate } from '../support/assertion-world.ts';
 import { run, startDaemon } from '../support/processes.ts';
 import { peerTest } from '../support/real-peers.ts';
+
+tap.setTimeout(600_000);
 
 const samples = new URL('../../docs/samples/', import.meta.url).pathname;
 const leaf = await clientCertificate();
@@ -119,6 +121,8 @@ for (const sample of all) {
   const here = sample.files.every((file) => existsSync(file));
   const programs = here ? sample.programs : [...sample.programs, ...sample.files];
   await peerTest(`${sample.name} believes our assertions and nothing else`, programs, sample.packages, async (t) => {
+    // Compilers take their time on a busy machine.
+    t.setTimeout(180_000);
     const scene = await setScene(t, sample);
     for (const algorithm of ['EdDSA', 'ES256'] as const) {
       // The first has been fetched by nobody; the second must be fetched because it is unknown.
@@ -168,6 +172,8 @@ async function refused({ key, signer }: Scene, token: string): Promise<readonly 
     return { token: await new SignJWT(rest).setProtectedHeader({ alg, kid, typ }).sign(key.privateKey) };
   };
   const none = encode({ alg: 'none', kid, typ });
+  const critical = new SignJWT(claims).setProtectedHeader({ alg, kid, typ, crit: ['x'], x: 1 });
+  const misnamed = `${encode({ alg: 'HS256', kid, typ })}.${payload}`;
   const secrets: Readonly<Record<string, string | Buffer>> = {
     'the octets of the public key': Buffer.from(String(jwk?.['x']), 'base64url'),
     'the public key as PEM': publicOf(key, 'pem'),
@@ -202,7 +208,8 @@ async function refused({ key, signer }: Scene, token: string): Promise<readonly 
     ['signed by a stranger without a kid', { token: await signed({}, { kid: undefined }, stranger) }],
     ['of another type', { token: await signed({}, { typ: 'JWT' }) }],
     ['without a type', { token: await signed({}, { typ: undefined }) }],
-    ['with a critical extension', { token: `${encode({ alg, kid, typ, crit: ['x'], x: 1 })}.${payload}.${signature}` }],
+    ['with a critical extension', { token: await critical.sign(key.privateKey, { crit: { x: true } }) }],
+    ['signed by us under the name of another algorithm', { token: `${misnamed}.${signature64(key, misnamed)}` }],
     ["with somebody else's certificate", { token, certificate: field(other.der) }],
     ['with a certificate that is none', { token, certificate: leaf.der.toString('base64') }],
     ['of an unknown kid', { token: await signed({}, { kid: stranger.kid }, stranger) }],
@@ -325,6 +332,12 @@ function claimsIn(token: string): JWTPayload {
 
 function encode(value: unknown): string {
   return Buffer.from(JSON.stringify(value)).toString('base64url');
+}
+
+/** As JWS wants it: r and s side by side. */
+function signature64({ algorithm, privateKey }: SigningKey, input: string): string {
+  const how = { key: privateKey, dsaEncoding: 'ieee-p1363' } as const;
+  return sign(algorithm === 'EdDSA' ? null : 'sha256', Buffer.from(input), how).toString('base64url');
 }
 
 /** RFC 9440: a byte sequence of structured fields. */
