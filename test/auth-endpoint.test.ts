@@ -361,6 +361,7 @@ await t.test('questions and answers', { timeout: 120_000 }, async (t) => {
     t.equal((await asking(to, 'prefixed', 'envoy')(null, '/auth/payroll')).headers['x-dsmapper-verdict'], '403.7');
     t.equal((await asking(to, 'prefixed', 'envoy')(null, '/payroll')).status, 400, 'without its prefix');
     t.equal((await asking(to, 'prefixed', 'envoy')(null, '/authpayroll')).status, 400, 'the prefix ends at a slash');
+    t.equal((await asking(to, 'prefixed', 'envoy')(null, '/evil/')).status, 400, 'another of the same length');
   });
 
   await t.test('a caller with one location has its rule whatever it says', async (t) => {
@@ -543,6 +544,16 @@ await t.test('questions and answers', { timeout: 120_000 }, async (t) => {
     );
     t.ok(carol !== undefined);
   });
+});
+
+await t.test('intermediates come from the data plane that tells them', { timeout: 60_000 }, async (t) => {
+  const configure = (yaml: string) => yaml.replace(/^ {2}intermediates: .*$/m, '');
+  const to = await world(t, { configure });
+  for (const form of certificateForms) {
+    const answer = await asking(to, form)('alice', '/payroll');
+    const whole = form !== 'nginx' && form !== 'apache';
+    t.equal(answer.headers['x-dsmapper-code'], whole ? 'authorised' : 'chainIncomplete', form);
+  }
 });
 
 await t.test('certificates of callers', { timeout: 60_000 }, async (t) => {
