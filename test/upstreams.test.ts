@@ -20,6 +20,8 @@ import type { HealthCheckSettings, UpstreamGroupSettings, UpstreamSettings } fro
 import { askHealth } from '../src/forward/health-check.ts';
 import { createUpstreamGroup, type GroupMeans, type ServerState } from '../src/forward/upstream-group.ts';
 import { createUpstream, type Slot, type Upstream } from '../src/forward/upstream.ts';
+import { createGenerations } from '../src/gateway/generations.ts';
+import type { Setup } from '../src/gateway/setup.ts';
 import { createAuthority } from '../src/lab/authority.ts';
 import { listen, patient, startRawBackend } from './support/bare-gateway.ts';
 
@@ -357,7 +359,7 @@ await t.test('a check that succeeds brings back a server that could not be reach
   t.match(changes[1], { healthy: true });
 });
 
-for (const end of ['close', 'destroy'] as const)
+for (const end of ['close', 'destroy', 'unwatch'] as const)
   await t.test(`${end} ends checks and attempts, also those under way`, async (t) => {
     const { time, means, changes } = meansOf();
     const silent = await startRawBackend((socket) => socket.resume());
@@ -373,7 +375,19 @@ for (const end of ['close', 'destroy'] as const)
     group.failed(group.servers[0] as Upstream, 'after the end');
     t.strictSame(time.waiting, []);
     t.equal(changes.length, 1);
+    await group.destroy();
   });
+
+await t.test('a setup that was replaced ends its checks, though requests still hold it', (t) => {
+  const retired: string[] = [];
+  const setupOf = (name: string) =>
+    ({ retire: () => retired.push(name), close: () => Promise.resolve() }) as unknown as Setup;
+  const generations = createGenerations(setupOf('former'));
+  generations.enter();
+  generations.replace(setupOf('next'));
+  t.strictSame(retired, ['former']);
+  t.end();
+});
 
 await t.test('a server is called by its origin or its socket', async (t) => {
   const group = createUpstreamGroup(groupOf(['http://localhost'], {}, { socketPath: '/run/app.sock' }));
@@ -495,7 +509,7 @@ await t.test('a server that speaks HTTP/2 alone is asked by HTTP/2', async (t) =
     seen.push(request.headers);
     response.end();
   });
-  const port = await listen(server as unknown as net.Server);
+  const port = await listen(server);
   t.teardown(() => server.close());
   const settings = { ...patient, origin: `https://localhost:${port}`, tls: { ca: authority.cert } };
   const upstream = createUpstream({ ...settings, http2: true });

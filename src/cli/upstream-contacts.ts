@@ -15,7 +15,7 @@ export async function contactUpstreams(setup: Pick<Setup, 'upstreams'>): Promise
   const contacted = [...groups.values()].flatMap((group) =>
     group.servers.map((upstream, index) => {
       const server = group.settings.servers[index];
-      return server === undefined ? [] : contactServer(group, upstream, server);
+      return server === undefined ? Promise.resolve([]) : contactServer(group, upstream, server);
     }),
   );
   return (await Promise.all(contacted)).flat();

@@ -33,6 +33,8 @@ export interface UpstreamGroup {
   states(): readonly ServerState[];
   /** Begins with the health checks; without them nobody asks before a connection fails. */
   watch(): void;
+  /** Ends checks and attempts to reach servers, for good. */
+  unwatch(): void;
   /** Takes no new requests; resolves when those in hand are answered and all connections closed. */
   close(): Promise<void>;
   destroy(): Promise<void>;
@@ -120,13 +122,17 @@ class Group implements UpstreamGroup {
     for (const health of this.#health) health.watch();
   }
 
-  async close(): Promise<void> {
+  unwatch(): void {
     for (const health of this.#health) health.stop();
+  }
+
+  async close(): Promise<void> {
+    this.unwatch();
     await Promise.all(this.servers.map((server) => server.close()));
   }
 
   async destroy(): Promise<void> {
-    for (const health of this.#health) health.stop();
+    this.unwatch();
     await Promise.all(this.servers.map((server) => server.destroy()));
   }
 

@@ -49,6 +49,7 @@ export function createGenerations(first: Setup): Generations {
       const former = newest;
       newest = { setup: next, held: 0 };
       older.add(former);
+      former.setup.retire();
       closeWhenFree(former);
     },
     async close() {

@@ -47,6 +47,8 @@ export interface Setup {
   readonly assertions: AssertionSigner | null;
   upstreamOf(location: LocationSettings): UpstreamGroup;
   upstreams(): Iterable<UpstreamGroup>;
+  /** No new request will come: what only those need, health checks, ends. */
+  retire(): void;
   close(): Promise<void>;
 }
 
@@ -128,6 +130,9 @@ export function createSetup(settings: Settings, generation: number, facilities: 
       return upstream;
     },
     upstreams: () => upstreams.values(),
+    retire() {
+      for (const upstream of upstreams.values()) upstream.unwatch();
+    },
     async close() {
       assertions?.close();
       principals.close();
