@@ -29,7 +29,7 @@ const patience = 30_000;
 const flood = 64_000_000;
 const nothing: Sight = { answer: null, request: null };
 const shapes = conformanceShapes();
-t.setTimeout(300_000);
+t.setTimeout(390_000);
 const scripts = new Map<string, Script>();
 const backend = await startConformanceBackend(shapes, scripts);
 t.teardown(() => backend.stop());
@@ -61,7 +61,10 @@ await t.test('every row gives the same answer and the same request, save for wha
 });
 
 await t.test('pipelined requests are answered in their order, as the backend would', async (t) => {
-  const rows = [...shapes.entries()].filter(([, shape]) => isPipelined(shape)).slice(0, 60);
+  const rows = [...shapes.entries()]
+    .filter(([, shape]) => isPipelined(shape))
+    .filter((_, at) => at % 4 === 0)
+    .slice(0, 60);
   t.equal(rows.length, 60);
   const look = async (socket: Socket, way: string) => {
     const marked = rows.map(([index, { request }]) => ({
@@ -83,11 +86,11 @@ await t.test('pipelined requests are answered in their order, as the backend wou
 });
 
 /** One request after another may follow without waiting, and nothing of it depends on time. */
-function isPipelined({ request, answer, ways }: Shape): boolean {
+function isPipelined({ request, answer }: Shape): boolean {
   const { leaves, expect, slow, version, fields, method } = request;
   const plain = leaves === null && !expect && !slow && version === '1.1' && METHODS.includes(method);
   const ends = answer.framing === 'close' || answer.early || answer.breaks !== null || answer.stalls !== null;
-  return plain && !ends && fields.length === 0 && (request.body ?? 0) < 20_000 && ways.includes('late');
+  return plain && !ends && fields.length === 0 && (request.body ?? 0) < 20_000;
 }
 
 for (const way of ['http1', 'http2', 'late'] as const) {
