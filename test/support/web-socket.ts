@@ -36,6 +36,9 @@ export interface UpgradeClient {
 /** A client whose connection can break. */
 export type DialledClient = UpgradeClient & { vanish(): void };
 
+/** What a client must know of a gateway. */
+export type Reachable = Pick<TestGateway, 'ports' | 'identity' | 'ca'>;
+
 /** `late` and `upFront` of a test gateway, over TLS 1.2 and 1.3. */
 export type Where = 'late' | 'upFront' | 'http';
 
@@ -58,7 +61,7 @@ export function handshake(path: string, change: Readonly<Record<string, string |
 }
 
 /** Connects; nothing is sent yet. */
-export async function dial(t: Test, to: TestGateway, where: Where, as?: string): Promise<DialledClient> {
+export async function dial(t: Test, to: Reachable, where: Where, as?: string): Promise<DialledClient> {
   const port = to.ports[where];
   const identity = as === undefined ? {} : to.identity(as);
   const raw = net.connect({ port, host: '127.0.0.1', allowHalfOpen: true });
@@ -133,7 +136,7 @@ export function clientOn(socket: Socket): UpgradeClient {
 /** An open WebSocket to the lab's echo, its first message read. */
 export async function openWebSocket(
   t: Test,
-  to: TestGateway,
+  to: Reachable,
   where: Where,
   {
     as = 'alice',
