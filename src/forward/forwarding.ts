@@ -53,10 +53,6 @@ export class Forwarding implements Dispatcher.DispatchHandler, Waiter {
     this.#relay = new AnswerRelay(input, () => this.#stop('the answer stopped in the middle'));
   }
 
-  get http1(): boolean {
-    return this.#input.upgrade !== undefined;
-  }
-
   enter(): void {
     const { request, response } = this.#input;
     if (isGone(request, response)) {

@@ -24,8 +24,7 @@ export class SlotPool implements Upstream, PlaceHolder {
   readonly settings: UpstreamSettings;
   readonly #clock: Pick<Clock, 'monotonic'>;
   readonly #connect: Connect;
-  readonly #http2: boolean;
-  readonly #slotFacts: Omit<SlotFacts, 'http2'>;
+  readonly #slotFacts: SlotFacts;
   readonly #slots = new Set<Slot>();
   /** Anybody's; last used on top. */
   readonly #idle: Slot[] = [];
@@ -46,7 +45,6 @@ export class SlotPool implements Upstream, PlaceHolder {
     this.settings = settings;
     this.#clock = clock;
     this.#connect = createConnect(settings);
-    this.#http2 = settings.http2 === true && url.protocol === 'https:';
     this.#line = this.#newLine();
     this.#slotFacts = {
       origin: this.origin,
@@ -146,11 +144,9 @@ export class SlotPool implements Upstream, PlaceHolder {
   #take(waiter: Waiter, own: OwnPlaces | null): Slot | null {
     if (own !== null && own.bound !== null) return own.bound.busy ? null : own.bound;
     const { client = null } = waiter;
-    // Over HTTP/2 a connection cannot be authenticated (RFC 9113 has no place for it, and IIS refuses to).
-    const http2 = this.#http2 && waiter.binds !== true && waiter.http1 !== true;
-    const exclusive = this.settings.proxyProtocol !== undefined || http2 !== this.#http2;
-    if (exclusive && client !== null) return own?.idle.pop() ?? this.#add(client, http2);
-    return this.#idle.pop() ?? this.#add(null, http2);
+    const exclusive = this.settings.proxyProtocol !== undefined && client !== null;
+    if (exclusive) return own?.idle.pop() ?? this.#add(client);
+    return this.#idle.pop() ?? this.#add(null);
   }
 
   #begin(slot: Slot, waiter: Waiter): void {
@@ -168,7 +164,7 @@ export class SlotPool implements Upstream, PlaceHolder {
   /** @returns false where the slot cannot belong to the client, and nobody else may have it either */
   #bind(slot: Slot, client: ForwardClient): boolean {
     if (slot.own?.bound === slot) return true;
-    if (this.#closed || slot.isHttp2) return false;
+    if (this.#closed) return false;
     const own = makePlaces(client, this);
     if (own.bound !== null || (slot.own !== null && slot.own !== own)) return false;
     this.#give(slot, own);
@@ -206,13 +202,13 @@ export class SlotPool implements Upstream, PlaceHolder {
     }
   }
 
-  #add(owner: ForwardClient | null, http2: boolean): Slot | null {
+  #add(owner: ForwardClient | null): Slot | null {
     if (this.#slots.size >= this.settings.maximumConnections) {
       const victim = this.#idle.shift() ?? this.#leastMissed();
       if (victim === null) return null;
       this.#drop(victim);
     }
-    const slot = new Slot({ ...this.#slotFacts, http2 });
+    const slot = new Slot(this.#slotFacts);
     this.#slots.add(slot);
     if (owner !== null) this.#give(slot, makePlaces(owner, this));
     return slot;

@@ -1,9 +1,11 @@
 /**
  * One connection's place: an undici `Client` that keeps at most one connection and carries one request at a time. Who may use it, and for
  * how long it stays, is decided in `slot-pool.ts`.
+ *
+ * Requests travel over HTTP/1.1. undici's HTTP/2 client (8.12.4) is not used: an answer without Content-Length that is cut off by RST_STREAM
+ * with NO_ERROR or CANCEL is given to us as complete, and a request that is aborted in its body is left open at the server without a reset.
  */
 import type { Socket } from 'node:net';
-import type { TLSSocket } from 'node:tls';
 import { type buildConnector, Client } from 'undici';
 import type { OwnPlaces } from './client-pins.ts';
 import type { Connect } from './connector.ts';
@@ -15,8 +17,6 @@ export interface SlotFacts {
   readonly origin: string;
   readonly settings: UpstreamSettings;
   readonly connect: Connect;
-  /** Offers HTTP/2 where the settings do. */
-  readonly http2: boolean;
   readonly events: UpstreamEvents;
   /** The connection has ended; with or without a request on it. */
   readonly onDisconnect: (slot: Slot) => void;
@@ -48,13 +48,13 @@ export class Slot {
   #socket: Socket | null = null;
 
   constructor(facts: SlotFacts) {
-    const { origin, settings, connect, http2, events, onDisconnect } = facts;
+    const { origin, settings, connect, events, onDisconnect } = facts;
     this.patience = settings.connectTimeout;
     this.client = new Client(origin, {
       pipelining: 1,
-      allowH2: http2,
+      allowH2: false,
       connect: (_: object, callback: buildConnector.Callback) => {
-        connect({ client: this.own?.client ?? null, patience: this.patience, http2 }, (...outcome) => {
+        connect({ client: this.own?.client ?? null, patience: this.patience, http2: false }, (...outcome) => {
           [, this.#socket] = outcome;
           callback(...outcome);
         });
@@ -78,11 +78,6 @@ export class Slot {
       this.open = false;
       events.connectFailed?.(origin, explain(error));
     });
-  }
-
-  /** The connection, where there is one, speaks HTTP/2. */
-  get isHttp2(): boolean {
-    return (this.#socket as TLSSocket | null)?.alpnProtocol === 'h2';
   }
 
   /** Why the connection broke, before undici acts on it; null where it did not. */

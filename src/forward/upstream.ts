@@ -35,8 +35,6 @@ export interface Waiter {
   readonly client?: ForwardClient;
   /** It authenticates the connection that it travels on. */
   readonly binds?: boolean;
-  /** It can only be sent over HTTP/1.1. */
-  readonly http1?: boolean;
   /** Now it has one; to be given back by `release` exactly once. */
   begin(slot: Slot): void;
   /** It will not get one. */

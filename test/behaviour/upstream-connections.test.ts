@@ -3,6 +3,7 @@
  * protocol, TLS.
  */
 import http from 'node:http';
+import http2 from 'node:http2';
 import { mkdtemp, rm } from 'node:fs/promises';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
@@ -151,7 +152,10 @@ await t.test(
       sockets.push(socket);
       answering((to, _, count) => {
         if (count === 0) to.write(ok);
-        else (server.close(() => {}), to.destroy());
+        else {
+          server.close(() => {});
+          to.destroy();
+        }
       })(socket);
     });
     const port = await listen(server);
@@ -489,14 +493,11 @@ await t.test('the PROXY protocol, octet by octet as its text has it', (t) => {
 
   const signature = '0d0a0d0a000d0a515549540a';
   const binaries: readonly (readonly [string, ReturnType<typeof of> | null])[] = [
-    ['2111000c' + 'c0a80001' + 'c0a8000b' + 'dc0401bb', of('192.168.0.1', '192.168.0.11')],
-    ['2111000c' + 'c0a80001' + 'c0a8000b' + 'dc0401bb', of('::ffff:192.168.0.1', '192.168.0.11')],
+    ['2111000cc0a80001c0a8000bdc0401bb', of('192.168.0.1', '192.168.0.11')],
+    ['2111000cc0a80001c0a8000bdc0401bb', of('::ffff:192.168.0.1', '192.168.0.11')],
+    ['2121002420010db800000000000000000000000100000000000000000000000000000001dc0401bb', of('2001:db8::1', '::1')],
     [
-      '21210024' + '20010db8000000000000000000000001' + '00000000000000000000000000000001' + 'dc0401bb',
-      of('2001:db8::1', '::1'),
-    ],
-    [
-      '21210024' + '00000000000000000000ffffc0a80001' + '20010db8000000000000000000000001' + 'dc0401bb',
+      '2121002400000000000000000000ffffc0a8000120010db8000000000000000000000001dc0401bb',
       of('192.168.0.1', '2001:db8::1'),
     ],
     ['21000000', of('', '192.168.0.1')],
@@ -685,6 +686,30 @@ await t.test('a Unix socket with TLS, and a client certificate of ours', async (
   t.teardown(() => lost.stop());
   t.equal((await ask(lost)).headers['x-verdict'], 'upstreamUnavailable');
   t.match(await lost.result(0), { verdict: { detail: /backend.internal.test.*no such Unix socket/ } });
+});
+
+await t.test('requests travel over HTTP/1.1, also where the server would rather have HTTP/2', async (t) => {
+  const authority = await createAuthority({ subject: 'CN=Upstream Root' });
+  const issued = await authority.issue({
+    subject: 'CN=b',
+    dnsNames: ['b.example.test'],
+    extendedKeyUsage: [serverAuth],
+  });
+  const seen: string[] = [];
+  const server = http2.createSecureServer({ ...issued, allowHTTP1: true }, (request, response) => {
+    seen.push(request.httpVersion);
+    response.end('ok');
+  });
+  const origin = `https://127.0.0.1:${await listen(server)}`;
+  const trust = { ca: authority.cert, serverName: 'b.example.test' };
+  const gateway = await startBareGateway({ upstream: { origin, http2: true, tls: trust } });
+  t.teardown(async () => {
+    await gateway.stop();
+    server.close();
+  });
+  t.equal((await ask(gateway)).body.toString(), 'ok');
+  t.equal((await ask2(gateway.h2(), { method: 'POST', body: Buffer.from('x') })).body.toString(), 'ok');
+  t.strictSame(seen, ['1.1', '1.1']);
 });
 
 await t.test('what is wrong with a server’s certificate is said, with what to do', async (t) => {
