@@ -21,6 +21,7 @@ import type { IdentitySettings } from '../src/forward/identity-settings.ts';
 import { createSanitizer } from '../src/forward/sanitize.ts';
 import { dress, shownHeaders } from '../src/gateway/dress.ts';
 import { createGroupNames } from '../src/gateway/dressed-groups.ts';
+import { remember, remembered } from '../src/gateway/memory.ts';
 import type { LocationSettings } from '../src/gateway/settings.ts';
 import type { Setup } from '../src/gateway/setup.ts';
 import type { Authorised, Outgoing } from '../src/gateway/stages.ts';
@@ -784,6 +785,25 @@ await t.test('an assertion is signed for the location, renewed in time, and neve
     [],
     'for an account alone',
   );
+});
+
+await t.test('a kept connection has its headers until they must be written anew', async (t) => {
+  const signed = await dressed({
+    dialects: ['assertion'],
+    sign: () => ({ kind: 'signed', token: 'a.b.c', renewAt: (now + 30_000) as Instant }),
+  });
+  const { outgoing } = signed;
+  if (isVerdict(outgoing)) throw new Error(outgoing.code);
+  const { trusted: stage } = outgoing.authorised.mapped;
+  // Nothing else ends sooner.
+  const lasting = { ...stage, until: (now + 60 * minute) as Instant };
+  const kept = { ...outgoing, authorised: { ...outgoing.authorised, mapped: { trusted: lasting, identity } } };
+  const setup = { generation: 1, settings: { limits: { recheck: minute }, mapping: defaultMappingSettings } };
+  const connection = { memory: undefined } as unknown as Parameters<typeof remembered>[0];
+  const at = (instant: number) => remembered(connection, stage.presented, setup as Setup, instant as Instant);
+  remember(connection, kept, setup as Setup, now);
+  t.equal(at(now + 29_999), kept);
+  t.equal(at(now + 30_000), null);
 });
 
 await t.test('who looks at headers is not shown what would let him pass for the gateway', async (t) => {
