@@ -1291,6 +1291,30 @@ void t.test('what was decided while something ended is not remembered', async (t
   t.equal(earnedBy(overtaken).length, 1, 'recheck looks at it all the same');
 });
 
+void t.test('an upstream that is lost is told, and takes the gateway out only where no other is left', async (t) => {
+  const upstream = (name: string, healthCheck: object | null, healthy: boolean) => ({
+    name,
+    settings: { healthCheck },
+    states: () => [{ server: `http://${name}`, healthy, reason: 'because' }],
+  });
+  const readinessWith = (...upstreams: readonly object[]) =>
+    readinessOf({
+      settings: { labOnly: false, mapping: { ntAuthMethods: [] } },
+      directory: null,
+      upstreams: () => upstreams,
+    } as unknown as Setup);
+  const reasons = ['upstream a: no server is healthy (http://a: because)'];
+  const lost = upstream('a', {}, false);
+  t.match(await readinessWith(lost, upstream('b', {}, true)), { ready: true, reasons });
+  t.match(await readinessWith(lost), { ready: false, reasons });
+  t.match(
+    await readinessWith(lost, upstream('b', null, false)),
+    { ready: false, reasons },
+    'unchecked ones do not count',
+  );
+  t.match(await readinessWith(upstream('b', null, false)), { ready: true, reasons: [] });
+});
+
 void t.test('forests whose accounts have the same names are not ready', async (t) => {
   const domain = (dnsName: string, netbiosName: string) => ({ dnsName, netbiosName, upnSuffixes: [] });
   const forests = ['CORP', 'corp', 'OTHER'].map((name, index) =>

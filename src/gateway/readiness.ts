@@ -18,12 +18,17 @@ export function drainingOf({ settings: { labOnly } }: Setup): Readiness {
 
 /**
  * Not ready: a domain none of whose controllers answers, NTAuth unread where mapping needs it, forests whose accounts have the same names, a
- * user or group whose SID is not known, or an upstream with health checks none of whose servers is healthy.
+ * user or group whose SID is not known, or no healthy server in any upstream with health checks. One upstream of several that is lost is told, but does
+ * not take the gateway out for the others.
  */
 export async function readinessOf(setup: Setup): Promise<Readiness> {
   const { labOnly, mapping } = setup.settings;
-  const lost = lostUpstreams(setup);
-  const weak = labOnly ? ['labOnly: this configuration may weaken decisions; it is not for production'] : [];
+  const upstreams = lostUpstreams(setup);
+  const lost = upstreams.all ? upstreams.reasons : [];
+  const weak = [
+    ...(upstreams.all ? [] : upstreams.reasons),
+    ...(labOnly ? ['labOnly: this configuration may weaken decisions; it is not for production'] : []),
+  ];
   if (setup.directory === null) return { ready: lost.length === 0, reasons: [...lost, ...weak], labOnly };
   const { forests } = setup.directory;
   const [controllers, ntAuths, names] = await Promise.all([
@@ -54,14 +59,13 @@ export async function readinessOf(setup: Setup): Promise<Readiness> {
   return { ready: faults.length === 0, reasons: [...faults, ...weak], labOnly };
 }
 
-/** Who configures checks wants to know; without them one connection that fails would take the gateway out for all sites. */
-function lostUpstreams(setup: Setup): readonly string[] {
-  const lost = [...setup.upstreams()].flatMap((group) => {
-    const servers = group.settings.healthCheck === null ? [] : group.states();
-    if (servers.length === 0 || servers.some(({ healthy }) => healthy)) return [];
-    return [
-      `upstream ${group.name}: no server is healthy (${servers.map(({ server, reason }) => `${server}: ${reason}`).join('; ')})`,
-    ];
+/** Who configures checks wants to know; without them one connection that fails would be told of every server. */
+function lostUpstreams(setup: Setup): { readonly all: boolean; readonly reasons: readonly string[] } {
+  const checked = [...setup.upstreams()].filter(({ settings }) => settings.healthCheck !== null);
+  const lost = checked.filter((group) => group.states().every(({ healthy }) => !healthy));
+  const reasons = lost.map((group) => {
+    const servers = group.states().map(({ server, reason }) => `${server}: ${reason}`);
+    return `upstream ${group.name}: no server is healthy (${servers.join('; ')})`;
   });
-  return [...new Set(lost)];
+  return { all: checked.length > 0 && lost.length === checked.length, reasons: [...new Set(reasons)] };
 }
