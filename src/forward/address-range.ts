@@ -22,9 +22,8 @@ export function parseAddressRange(text: string): AddressRange | null {
   return { text, list };
 }
 
-/** @param address as `socket.remoteAddress` has it; `::ffff:192.0.2.1` is 192.0.2.1 */
+/** @param address as `socket.remoteAddress` has it; `::ffff:192.0.2.1` is 192.0.2.1 to `BlockList` */
 export function isWithin(address: string, ranges: readonly AddressRange[]): boolean {
-  const plain = address.startsWith('::ffff:') && address.includes('.') ? address.slice(7) : address;
-  const version = isIP(plain);
-  return version !== 0 && ranges.some(({ list }) => list.check(plain, version === 4 ? 'ipv4' : 'ipv6'));
+  const version = isIP(address);
+  return version !== 0 && ranges.some(({ list }) => list.check(address, version === 4 ? 'ipv4' : 'ipv6'));
 }
