@@ -8,9 +8,9 @@ import { answerHead, hintsOf, trailersOf } from './answer-head.ts';
 import {
   cutOff,
   endConnection,
+  endStream,
   flushHead,
   isStream,
-  noError,
   onceDrained,
   writeHead,
   writeHints,
@@ -91,9 +91,7 @@ export class AnswerRelay {
       response.end();
     } else if (isStream(response)) {
       body.destroy();
-      response.end();
-      // RFC 9113 section 8.1: the answer is complete, the rest of the body is not wanted.
-      response.stream.close(noError);
+      endStream(response);
     } else {
       body.destroy();
       // A connection that ends with this answer must not end before the client has stopped sending.

@@ -96,5 +96,15 @@ function withoutLength(headers: readonly string[]): string[] {
   return rest;
 }
 
+/**
+ * Ends the answer and the stream: the rest of the request's body is not wanted (RFC 9113 section 8.1). Where all of it has arrived and was
+ * not read there is nothing to stop, and node:http2 (26.10) never returns from closing such a stream.
+ */
+export function endStream(response: StreamResponse): void {
+  response.end();
+  const { stream } = response;
+  if (!stream.endAfterHeaders && stream.state.remoteClose !== 1) stream.close(noError);
+}
+
 /** RFC 9113 section 7. */
 export const noError = 0;

@@ -147,6 +147,8 @@ export interface StreamResponse {
     /** RFC 9113 section 7; undefined while the stream is open. */
     readonly rstCode: number | undefined;
     readonly endAfterHeaders: boolean;
+    /** `remoteClose` is 1 when the client has said all it will say. */
+    readonly state: { readonly remoteClose?: number | undefined };
     respond(headers: readonly string[], options: { readonly waitForTrailers: boolean }): void;
     additionalHeaders(headers: Record<string, string | string[]>): void;
     close(code: number): void;

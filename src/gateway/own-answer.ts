@@ -3,8 +3,7 @@
  * bounded patience for a client that is still sending, so that it reads the answer instead of a reset.
  */
 import type { ServerResponse } from 'node:http';
-import type { Http2ServerResponse } from 'node:http2';
-import { noError } from '../forward/client-answer.ts';
+import { endStream } from '../forward/client-answer.ts';
 import { linger } from '../forward/linger.ts';
 import type { Connection } from '../tls/connection.ts';
 import type { Exchange } from './exchange.ts';
@@ -58,12 +57,6 @@ export function writeOwnAnswer(exchange: Exchange, answer: OwnAnswer, setup: Set
   // The answer is complete on the wire either way; ending it later only keeps the connection open for what still comes.
   if (unread) linger(request, setup.settings.limits, () => response.end());
   else response.end();
-}
-
-/** RFC 9113 section 8.1: the answer is complete, the rest of the body is not wanted. A stream ends without harm to its answer. */
-function endStream(response: Http2ServerResponse): void {
-  response.end();
-  if (!response.stream.endAfterHeaders) response.stream.close(noError);
 }
 
 /**

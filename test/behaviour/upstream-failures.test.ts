@@ -2,7 +2,7 @@
  * Everything that a server can do wrong, at each stage of a request, for clients of both versions: each has its verdict, nobody is left
  * waiting, nobody gets a piece of another answer, and nothing is left behind.
  */
-import net from 'node:net';
+import type net from 'node:net';
 import { Readable } from 'node:stream';
 import t from 'tap';
 import { answering, ask, ask2, ms, ok, until, type Answer, type Ask } from '../support/bare-clients.ts';
@@ -122,6 +122,29 @@ void t.test(
     }
   },
 );
+
+void t.test('an answer to a request whose body has arrived and is not wanted ends', { buffered: true }, async (t) => {
+  const backend = await startRawBackend(
+    answering((socket) => socket.write('HTTP/1.1 413 X\r\nContent-Length: 2\r\n\r\nno')),
+  );
+  const gateway = await startBareGateway({
+    upstream: { origin: backend.origin },
+    async change(input) {
+      // The whole body is here before anybody reads it.
+      const { stream } = input.response as { stream?: { state: { remoteClose?: number } } };
+      await until(() => stream?.state.remoteClose === 1);
+      return input;
+    },
+  });
+  t.teardown(async () => {
+    await gateway.stop();
+    await backend.stop();
+  });
+  const session = gateway.h2();
+  const body = Buffer.alloc(50_000);
+  const asked = Array.from({ length: 8 }, () => ask2(session, { method: 'POST', body }));
+  for (const answer of asked) t.equal((await answer).status, 413);
+});
 
 void t.test('thousands of failures leave nothing behind', { buffered: true }, async (t) => {
   const run = await leakRun({ requests: 5000, concurrency: 64, seed: Math.trunc(Math.random() * 2 ** 31) });
