@@ -408,7 +408,7 @@ await t.test('errors of the upstream have their verdicts', async (t) => {
   const error = (code: string) => Object.assign(new Error('x'), { code });
   const code = (name: string, started: boolean) => failureOf(error(name), started, 'http://b').code;
   t.equal(code('ECONNREFUSED', false), 'upstreamUnavailable');
-  t.equal(code('UND_ERR_CONNECT_TIMEOUT', false), 'upstreamUnavailable');
+  t.equal(code('UND_ERR_CONNECT_TIMEOUT', false), 'upstreamTimeout');
   t.equal(code('DEPTH_ZERO_SELF_SIGNED_CERT', false), 'upstreamUnavailable');
   t.equal(code('UND_ERR_HEADERS_TIMEOUT', true), 'upstreamTimeout');
   t.equal(code('HPE_INVALID_CONSTANT', true), 'upstreamFailed');

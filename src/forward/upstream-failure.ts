@@ -1,6 +1,6 @@
 /**
  * What an error of the upstream's side means for a request that has no answer yet, and what a person can do about it. Whether the request
- * may be sent once more is asked here and decided in `exchange.ts` of this room.
+ * may be sent once more is asked here and decided in `forwarding.ts`.
  */
 import { codeOf, reasonOf } from '../base/failure.ts';
 import type { Verdict } from '../base/verdict.ts';
@@ -45,7 +45,7 @@ const slow: ReadonlySet<string> = new Set(['UND_ERR_HEADERS_TIMEOUT', 'UND_ERR_C
 const ended: ReadonlySet<string> = new Set(['UND_ERR_DESTROYED', 'UND_ERR_CLOSED']);
 
 const unknownIssuer =
-  'its certificate comes from no trusted root: give the root of its issuer as ca of its tls settings';
+  'its certificate comes from no trusted root: name the root of its issuer under `tls.roots` of the upstream';
 
 const remedies: ReadonlyMap<string, string> = new Map([
   ['CERT_HAS_EXPIRED', 'its certificate has expired: renew it there'],
@@ -59,7 +59,7 @@ const remedies: ReadonlyMap<string, string> = new Map([
   ['ENOTFOUND', 'the name server does not know the host'],
   [
     'ERR_TLS_CERT_ALTNAME_INVALID',
-    'its certificate is for other names: give one of them as serverName of its tls settings, or a certificate for this one to the server',
+    'its certificate is for other names: write one of them as `tls.serverName` of the upstream, or give a certificate for this one to the server',
   ],
   ['INVALID_PURPOSE', 'its certificate is not one of a server: its extended key usage must contain serverAuth'],
   ['SELF_SIGNED_CERT_IN_CHAIN', unknownIssuer],

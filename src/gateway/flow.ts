@@ -35,7 +35,7 @@ export async function handle(exchange: Exchange, setup: Setup, steps: Steps): Pr
   if (rule.probe !== undefined) return answerProbe(rule.probe, exchange, setup);
   const answered = answerPreflight(rule, exchange, setup);
   if (answered !== null) return answered;
-  const upgrade = upgradeOf(exchange.request, rule);
+  const upgrade = upgradeOf(rule, exchange.request);
   if (upgrade !== null && isVerdict(upgrade)) return upgrade;
   exchange.upgrade = upgrade;
 

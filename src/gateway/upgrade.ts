@@ -22,7 +22,7 @@ import type { ClientRequest } from './exchange.ts';
 import type { Rule } from './stages.ts';
 
 /** @returns what is offered to the upstream; null: this is a request like others; a verdict: it is not let in */
-export function upgradeOf(request: ClientRequest, { location, whoami }: Rule): UpgradeOffer | Verdict | null {
+export function upgradeOf({ location, whoami }: Rule, request: ClientRequest): UpgradeOffer | Verdict | null {
   if (request.httpVersionMajor !== 1 || request.httpVersionMinor === 0 || whoami) return null;
   const protocol = protocolAsked(request.rawHeaders);
   if (protocol === null || neverUpgraded(protocol) || !location.upgrades.includes(protocol)) return null;

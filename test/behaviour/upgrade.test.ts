@@ -256,7 +256,7 @@ await t.test('some protocols are never let in, whatever is listed', (t) => {
   for (const protocol of ['h2c', 'H2C', 'h2', 'HTTP/2.0', 'TLS/1.0', 'tls']) {
     const location = { upgrades: [protocol.toLowerCase()], webSocketOrigins: null };
     const request = { httpVersionMajor: 1, httpVersionMinor: 1, method: 'GET', rawHeaders: rawHeaders(protocol) };
-    t.equal(upgradeOf(request as unknown as IncomingMessage, { location, whoami: false } as unknown as Rule), null);
+    t.equal(upgradeOf({ location, whoami: false } as unknown as Rule, request as unknown as IncomingMessage), null);
     t.ok(neverUpgraded(protocol), protocol);
   }
   for (const protocol of ['websocket', 'tcp', 'h2cat', 'tlsx']) t.notOk(neverUpgraded(protocol), protocol);

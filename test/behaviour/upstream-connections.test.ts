@@ -720,8 +720,8 @@ await t.test('what is wrong with a server’s certificate is said, with what to 
   const client = { ...recipe, extendedKeyUsage: ['1.3.6.1.5.5.7.3.2'] };
   const trust = { ca: authority.cert, serverName: 'b.example.test' };
   const cases = [
-    [recipe, { serverName: 'b.example.test' }, /no trusted root: give the root of its issuer as ca/],
-    [recipe, { ...trust, serverName: 'c.example.test' }, /for other names: give one of them as serverName/],
+    [recipe, { serverName: 'b.example.test' }, /no trusted root: name the root of its issuer under `tls.roots`/],
+    [recipe, { ...trust, serverName: 'c.example.test' }, /for other names: write one of them as `tls.serverName`/],
     [expired, trust, /has expired: renew it/],
     [early, trust, /not valid yet: compare the clocks/],
     [client, trust, /not one of a server/],
