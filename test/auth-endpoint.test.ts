@@ -866,7 +866,8 @@ await t.test('gRPC: what Envoy asks and is answered', { timeout: 60_000 }, async
   );
   t.equal(await call('/envoy.service.auth.v2.Authorization/Check', frame(Buffer.alloc(0))), '12');
   t.equal(await call(path, frame(Buffer.alloc(0), 1)), '12', 'compressed');
-  t.equal(await call(path, frame(Buffer.alloc(4), 0, 9)), '3', 'shorter than it says');
+  t.equal(await call(path, frame(Buffer.alloc(0), 0, 9)), '3', 'shorter than it says');
+  t.equal(await call(path, Buffer.concat([frame(Buffer.alloc(0)), frame(Buffer.alloc(0))])), '3', 'two messages');
   t.equal(await call(path, Buffer.alloc(3)), '3');
   t.equal(await call(path, frame(Buffer.from('ffffffffffffffffffffff', 'hex'))), '3', 'no message');
   t.equal(await call(path, frame(Buffer.alloc(0)), { 'content-type': 'application/json' }), '2');

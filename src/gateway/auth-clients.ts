@@ -120,7 +120,6 @@ export class AuthClient implements Connection {
   end(): void {
     if (this.closed) return;
     this.closed = true;
-    this.memory = null;
     for (const listener of this.#listeners.splice(0)) listener();
   }
 
