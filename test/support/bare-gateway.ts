@@ -32,6 +32,8 @@ export interface BareOptions {
   readonly events?: UpstreamEvents;
   /** What the gateway writes itself. */
   readonly identity?: readonly string[];
+  /** Nothing is kept of what went through: `result` and `input` never come. */
+  readonly forgets?: boolean;
   /** Last touch to what is forwarded; may read ahead. */
   readonly change?: (input: ForwardInput) => ForwardInput | Promise<ForwardInput>;
 }
@@ -104,10 +106,10 @@ export async function startBareGateway(options: BareOptions): Promise<BareGatewa
     };
     const input = options.change === undefined ? plain : await options.change(plain);
     const ending = forward(input);
-    inputs.add(input);
+    if (options.forgets !== true) inputs.add(input);
     const result = await ending;
     if (result.kind === 'refused') refuse(response, result.verdict);
-    results.add(result);
+    if (options.forgets !== true) results.add(result);
   }
 
   const listener = (request: unknown, response: unknown) => {

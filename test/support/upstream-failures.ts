@@ -235,6 +235,7 @@ export async function leakRun({ requests, concurrency, seed }: LeakFacts): Promi
     else script(socket);
   });
   const gateway = await startBareGateway({
+    forgets: true,
     upstream: {
       origin: backend.origin,
       maximumConnections: 16,
