@@ -4,6 +4,7 @@
 const descriptions = {
   handshake_failure: 40,
   decode_error: 50,
+  protocol_version: 70,
   unrecognized_name: 112,
 } as const;
 

@@ -184,7 +184,9 @@ export function createReception(options: ReceptionOptions): Reception {
       }
       if (binding.clientCertificate === 'late' && !renegotiatesSafely(hello)) {
         refuse('insecureRenegotiation', ends, binding);
-        return lastWords(raw, fatalAlert('handshake_failure'));
+        // Who offers TLS 1.3 alone has neither extension, and is told what it lacks in fact.
+        const tooNew = hello.versions.every((version) => version > 0x0303);
+        return lastWords(raw, fatalAlert(tooNew ? 'protocol_version' : 'handshake_failure'));
       }
       const facts = { id: (lastId += 1), binding, serverName: hello.serverName, ...ends };
       const entry = { facts, admitted, timer, raw };
