@@ -318,7 +318,7 @@ await t.test('the admin surface', { timeout: 120_000 }, async (t) => {
     t.strictSame(readdirSync(join(folder, 'sub')), ['admin.sock'], 'nothing is left beside it');
 
     await t.rejects(startAdmin({ listen: null, socket: path }, to.gateway), {
-      code: 'admin-socket',
+      code: 'socket-file',
       message: /another process answers/,
     });
     t.equal((await call(path, '/healthz')).status, 200, 'a socket that answers is not taken over');
@@ -331,11 +331,11 @@ await t.test('the admin surface', { timeout: 120_000 }, async (t) => {
     await writeFile(join(folder, 'file'), 'precious');
     await mkdir(join(folder, 'other'));
     await t.rejects(startAdmin({ listen: null, socket: join(folder, 'file') }, to.gateway), {
-      code: 'admin-socket',
+      code: 'socket-file',
       message: /is not a socket/,
     });
     t.equal(await readFile(join(folder, 'file'), 'utf8'), 'precious', 'a file is left alone');
-    await t.rejects(startAdmin({ listen: null, socket: join(folder, 'other') }, to.gateway), { code: 'admin-socket' });
+    await t.rejects(startAdmin({ listen: null, socket: join(folder, 'other') }, to.gateway), { code: 'socket-file' });
 
     const path = join(folder, 'admin.sock');
     const gone = createServer().listen(`${path}.moved`);
@@ -364,7 +364,7 @@ await t.test('the admin surface', { timeout: 120_000 }, async (t) => {
 
     const long = join(folder, 'x'.repeat(120));
     await t.rejects(startAdmin({ listen: null, socket: long }, to.gateway), {
-      code: 'admin-socket',
+      code: 'socket-file',
       hint: /may have 10\d octets/,
     });
     t.strictSame(

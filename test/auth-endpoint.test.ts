@@ -442,10 +442,11 @@ await t.test('questions and answers', { timeout: 120_000 }, async (t) => {
     const folder = await mkdtemp(join(tmpdir(), 'dsmapper-socket-'));
     t.teardown(() => rm(folder, { recursive: true, force: true }));
     const facts = { path: join(folder, 's'), access: 'group', group: process.getgid?.() ?? 0, key: 'socket' } as const;
-    const remove = await listenOnPath(shared, facts);
+    const listen = (server: net.Server) => (path: string) => once(server.listen({ path }), 'listening');
+    const remove = await listenOnPath(listen(shared), facts);
     t.equal(statSync(facts.path).mode & 0o777, 0o660);
     await t.rejects(
-      listenOnPath(net.createServer(), facts),
+      listenOnPath(listen(net.createServer()), facts),
       { code: 'socket-file' },
       'one that answers is not replaced',
     );
@@ -453,7 +454,7 @@ await t.test('questions and answers', { timeout: 120_000 }, async (t) => {
     t.throws(() => statSync(facts.path));
     shared.close();
     await writeFile(facts.path, 'a file');
-    await t.rejects(listenOnPath(net.createServer(), facts), { code: 'socket-file' }, 'nor is a file');
+    await t.rejects(listenOnPath(listen(net.createServer()), facts), { code: 'socket-file' }, 'nor is a file');
   });
 
   await t.test('a refusal is a page for the client, without the facts of the case', async (t) => {

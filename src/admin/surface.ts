@@ -4,12 +4,10 @@
  */
 import fastify from 'fastify';
 import type { FastifyInstance } from 'fastify';
-import { chmod, lstat, mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
-import { connect } from 'node:net';
-import { dirname, join, relative } from 'node:path';
 import { Failure, codeOf } from '../base/failure.ts';
 import type { Gateway } from '../gateway/gateway.ts';
 import type { AdminSettings } from '../gateway/settings.ts';
+import { listenOnPath } from '../tls/socket-file.ts';
 import { addSocketRoutes } from './socket-routes.ts';
 
 export interface AdminSurface {
@@ -21,14 +19,14 @@ export interface AdminSurface {
 /** @throws Failure when the port or the socket cannot be had; nothing stays open then */
 export async function startAdmin(settings: AdminSettings, gateway: Gateway): Promise<AdminSurface> {
   const open: FastifyInstance[] = [];
-  let made: OwnSocket | null = null;
+  let remove: (() => Promise<void>) | null = null;
   const close = async () => {
     await Promise.all(open.map((app) => app.close()));
-    if (made !== null && (await inodeOf(made.path)) === made.inode) await rm(made.path, { force: true });
+    await remove?.();
   };
   try {
     const address = settings.listen === null ? null : await listen(settings.listen, gateway, open);
-    if (settings.socket !== null) made = await listenOnSocket(settings.socket, gateway, open);
+    if (settings.socket !== null) remove = await listenOnSocket(settings.socket, gateway, open);
     return { address, close };
   } catch (error) {
     await close();
@@ -72,89 +70,13 @@ function addHealthRoutes(app: FastifyInstance, gateway: Gateway): void {
   });
 }
 
-/** A socket that we made: only that one is removed in the end. */
-interface OwnSocket {
-  readonly path: string;
-  readonly inode: bigint | null;
-}
-
-/**
- * The socket is made in a folder of mode 0700 beside its place, given mode 0600 there and then moved: at no moment can anybody else
- * connect. A socket left over by a crash is replaced; one that answers belongs to a running gateway and is an error.
- */
-async function listenOnSocket(settled: string, gateway: Gateway, open: FastifyInstance[]): Promise<OwnSocket> {
-  const path = reachable(settled);
-  await refuseForeign(path);
+async function listenOnSocket(path: string, gateway: Gateway, open: FastifyInstance[]): Promise<() => Promise<void>> {
   const app = newApp();
   open.push(app);
   addHealthRoutes(app, gateway);
   addSocketRoutes(app, gateway);
-  let nursery: string | null = null;
-  try {
-    await mkdir(dirname(path), { recursive: true });
-    nursery = await mkdtemp(`${dirname(path)}/.`);
-    const fresh = join(nursery, 's');
-    await app.listen({ path: fresh });
-    await chmod(fresh, 0o600);
-    const inode = await inodeOf(fresh);
-    await rename(fresh, path);
-    return { path, inode };
-  } catch (cause) {
-    const text = `cannot make the admin socket ${path}: ${codeOf(cause) ?? 'failed'}`;
-    throw new Failure(text, {
-      code: 'admin-socket',
-      hint: 'check the folder and its rights, or change admin.socket',
-      cause,
-    });
-  } finally {
-    if (nursery !== null) await rm(nursery, { recursive: true, force: true });
-  }
-}
-
-/** Octets of a socket's path, without the closing zero of sun_path: more could be moved into place, and nobody could connect. */
-const longestPath = process.platform === 'linux' ? 107 : 103;
-
-/** The path as it can be connected to, seen from the working directory where it is too long otherwise. */
-function reachable(path: string): string {
-  const found = [path, relative(process.cwd(), path)].find((way) => Buffer.byteLength(way) <= longestPath);
-  if (found !== undefined) return found;
-  throw new Failure(`the path of the admin socket is too long: ${path}`, {
-    code: 'admin-socket',
-    hint: `change admin.socket: the whole path may have ${longestPath} octets`,
-  });
-}
-
-async function refuseForeign(path: string): Promise<void> {
-  const facts = await lstat(path).catch(() => null);
-  if (facts === null) return;
-  if (!facts.isSocket())
-    throw new Failure(`${path} exists and is not a socket`, {
-      code: 'admin-socket',
-      hint: 'change admin.socket or move that file away',
-    });
-  if (await answers(path))
-    throw new Failure(`another process answers on the admin socket ${path}`, {
-      code: 'admin-socket',
-      hint: 'end the gateway that runs with this configuration, or change admin.socket',
-    });
-}
-
-/** Whether anybody listens: a socket file whose process has gone refuses at once. */
-function answers(path: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(path);
-    const end = (answered: boolean) => {
-      socket.destroy();
-      resolve(answered);
-    };
-    socket.once('connect', () => end(true));
-    // EAGAIN: it listens, and its queue is full.
-    socket.once('error', (error) => end(codeOf(error) === 'EAGAIN' || codeOf(error) === 'EACCES'));
-  });
-}
-
-async function inodeOf(path: string): Promise<bigint | null> {
-  return (await lstat(path, { bigint: true }).catch(() => null))?.ino ?? null;
+  const listen = (fresh: string) => app.listen({ path: fresh });
+  return listenOnPath(listen, { path, access: 'owner', group: null, key: 'admin.socket' });
 }
 
 function newApp(): FastifyInstance {

@@ -153,8 +153,18 @@ function tlsOptions({ cert, key, authorities }: NonNullable<CallerServerSettings
   };
 }
 
+function listening(server: Server, path: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen({ path }, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+}
+
 async function listenAt(server: Server, { listen, key }: CallerServerSettings): Promise<() => Promise<void>> {
-  if (listen.kind === 'socket') return listenOnPath(server, { ...listen, key });
+  if (listen.kind === 'socket') return listenOnPath((path) => listening(server, path), { ...listen, key });
   await new Promise<void>((resolve, reject) => {
     server.once('error', (cause) =>
       reject(

@@ -3,7 +3,7 @@
  * there already.
  */
 import { chmod, chown, lstat, mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
-import { connect, type Server } from 'node:net';
+import { connect } from 'node:net';
 import { dirname, join, relative } from 'node:path';
 import { Failure, codeOf } from '../base/failure.ts';
 
@@ -21,10 +21,14 @@ export interface SocketFileFacts {
  * The socket is made in a folder of mode 0700 beside its place, given its rights there and then moved: at no moment can anybody else connect. A
  * socket left over by a crash is replaced; one that answers belongs to a running process and is an error.
  *
+ * @param listen makes a server listen at a path, which is not the final one
  * @returns what removes the socket again, if it is still ours
  * @throws Failure `socket-file`
  */
-export async function listenOnPath(server: Server, facts: SocketFileFacts): Promise<() => Promise<void>> {
+export async function listenOnPath(
+  listen: (path: string) => Promise<unknown>,
+  facts: SocketFileFacts,
+): Promise<() => Promise<void>> {
   const { access, group, key } = facts;
   const path = reachable(facts);
   await refuseForeign(path, key);
@@ -33,7 +37,7 @@ export async function listenOnPath(server: Server, facts: SocketFileFacts): Prom
     await mkdir(dirname(path), { recursive: true });
     nursery = await mkdtemp(`${dirname(path)}/.`);
     const fresh = join(nursery, 's');
-    await listening(server, fresh);
+    await listen(fresh);
     await chmod(fresh, access === 'group' ? 0o660 : 0o600);
     if (group !== null) await chown(fresh, -1, group);
     const inode = await inodeOf(fresh);
@@ -50,16 +54,6 @@ export async function listenOnPath(server: Server, facts: SocketFileFacts): Prom
   } finally {
     if (nursery !== null) await rm(nursery, { recursive: true, force: true });
   }
-}
-
-function listening(server: Server, path: string): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once('error', reject);
-    server.listen({ path }, () => {
-      server.off('error', reject);
-      resolve();
-    });
-  });
 }
 
 /** Octets of a socket's path, without the closing zero of sun_path. */
