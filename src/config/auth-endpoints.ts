@@ -15,8 +15,9 @@ import { readCertificates } from './certificates.ts';
 import { quoted } from './complaint.ts';
 import { readKeyPair } from './key-pair.ts';
 import type { Reading } from './reading.ts';
-import { readSecret, resolvePath } from './references.ts';
+import { readSecret } from './references.ts';
 import type { Language } from './schema.ts';
+import { readSocketPath } from './socket-path.ts';
 import type { Path } from './source.ts';
 
 export type WrittenEndpoint = Language['authEndpoints'][number];
@@ -76,18 +77,9 @@ async function readListen(endpoint: WrittenEndpoint, path: Path, reading: Readin
       hint: 'write `socketAccess: group` as well',
       on: 'key',
     });
-  const place = resolvePath(socket ?? '', reading);
-  if (Buffer.byteLength(place) > longestSocketPath)
-    reading.mistake(
-      [...path, 'socket'],
-      `the path of a Unix socket has at most ${longestSocketPath} bytes, this one has ${Buffer.byteLength(place)}`,
-      { hint: 'choose a shorter path' },
-    );
+  const place = readSocketPath(socket ?? '', [...path, 'socket'], reading);
   return { kind: 'socket', path: place, access, group };
 }
-
-/** What fits into sockaddr_un of Linux with its NUL. */
-const longestSocketPath = 107;
 
 export function isLoopback(address: string): boolean {
   return address.startsWith('127.') || address === '::1';

@@ -7,6 +7,7 @@ import { quoted } from './complaint.ts';
 import type { Reading } from './reading.ts';
 import { resolvePath } from './references.ts';
 import type { Language } from './schema.ts';
+import { readSocketPath } from './socket-path.ts';
 import type { Path } from './source.ts';
 import { nearest } from './suggestion.ts';
 import { isUpstreamName, socketPathOf } from './upstream-reference.ts';
@@ -29,7 +30,7 @@ export function checkUpstreams(
   const used = new Set<string>();
   for (const { path, upstream } of sites.flatMap(referencesOf)) {
     if (!isUpstreamName(upstream)) {
-      checkSocketPath(upstream, path, reading);
+      checkServerPath(upstream, path, reading);
       checkAdminSocket(upstream, path, own, reading);
       continue;
     }
@@ -104,16 +105,13 @@ function checkAdminSocket(server: string, path: Path, { adminSocket }: OwnListen
     });
 }
 
-/** What fits into sockaddr_un of Linux with its NUL. */
-const longestSocketPath = 107;
-
 function checkServers({ servers, tls, http2 }: WrittenUpstream, path: Path, reading: Reading): void {
   const keys = servers.map((server) => JSON.stringify(serverOf(server, reading.base)));
   for (const [index, server] of servers.entries()) {
     const own = [...path, 'servers', index];
     if (keys.indexOf(keys[index] ?? '') < index)
       reading.mistake(own, 'is here a second time', { hint: 'name each server once' });
-    checkSocketPath(server, own, reading);
+    checkServerPath(server, own, reading);
     const plain = !server.startsWith('https:');
     const text = `${quoted(server)} is plain http`;
     if (plain && tls !== undefined)
@@ -127,11 +125,7 @@ function checkServers({ servers, tls, http2 }: WrittenUpstream, path: Path, read
   }
 }
 
-function checkSocketPath(server: string, path: Path, reading: Reading): void {
+function checkServerPath(server: string, at: Path, reading: Reading): void {
   const socket = socketPathOf(server);
-  const bytes = socket === null ? 0 : Buffer.byteLength(resolvePath(socket, reading));
-  if (bytes > longestSocketPath)
-    reading.mistake(path, `the path of a Unix socket has at most ${longestSocketPath} bytes, this one has ${bytes}`, {
-      hint: 'choose a shorter path',
-    });
+  if (socket !== null) readSocketPath(socket, at, reading);
 }

@@ -9,8 +9,8 @@ import type { Settings } from '../gateway/settings.ts';
 import type { Endpoint } from '../tls/binding.ts';
 import type { BindingDraft } from './bindings.ts';
 import type { Reading } from './reading.ts';
-import { resolvePath } from './references.ts';
 import type { Language } from './schema.ts';
+import { readSocketPath } from './socket-path.ts';
 
 /** Each name that was written is tried beside those that are good already, so that the complaint stands where somebody wrote. */
 export function headerNames(written: Language['identity']['headers'], reading: Reading): HeaderNames {
@@ -89,9 +89,6 @@ export function limitSettings(limits: Language['limits'], reading: Reading): Set
   };
 }
 
-/** What fits into sockaddr_un of Linux with its NUL; beyond, the path is cut or refused. */
-const longestSocketPath = 107;
-
 export function adminSettings(
   { listen, socket }: Language['admin'],
   bindings: readonly BindingDraft[],
@@ -102,13 +99,7 @@ export function adminSettings(
     reading.mistake(['admin', 'listen'], `is taken by binding ${taken.name}`, {
       hint: 'give the admin listener an address and port of its own',
     });
-  const path = socket === undefined ? null : resolvePath(socket, reading);
-  if (path !== null && Buffer.byteLength(path) > longestSocketPath)
-    reading.mistake(
-      ['admin', 'socket'],
-      `the path of a Unix socket has at most ${longestSocketPath} bytes, this one has ${Buffer.byteLength(path)}`,
-      { hint: 'choose a shorter path' },
-    );
+  const path = socket === undefined ? null : readSocketPath(socket, ['admin', 'socket'], reading);
   return { listen: listen ?? null, socket: path };
 }
 
