@@ -38,8 +38,14 @@ interface Lasting {
   ended(): number | null;
 }
 
+/** The directory is not polled: rechecks alone see what changes in it. */
 const limits = (more: string) => (yaml: string) =>
-  `${yaml}\nlimits: { idleTimeout: ${idleTimeout}ms, upstream: { tunnelTimeout: ${tunnelTimeout}ms, bodyTimeout: ${tunnelTimeout}ms }, ${more} }\n`;
+  `${yaml.replace('\ndirectory:\n', '\ndirectory:\n  pollInterval: 0s\n')}
+limits:
+  idleTimeout: ${idleTimeout}ms
+  upstream: { tunnelTimeout: ${tunnelTimeout}ms, bodyTimeout: ${tunnelTimeout}ms }
+  ${more}
+`;
 const onlyBob = (yaml: string) =>
   yaml.replace('        maximumAge: 10m\n', "        maximumAge: 10m\n        authorize: { users: ['LAB\\bob'] }\n");
 /** Where an answer stops in the middle. */
