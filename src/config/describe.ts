@@ -16,6 +16,14 @@ import type { BindingSettings } from '../tls/binding.ts';
 import type { IssuerList, TrustMode } from '../trust/judgement.ts';
 import { printable } from './complaint.ts';
 import { authorizeText, authorizeWords, type AuthorizeText } from './describe-authorize.ts';
+import {
+  forwardingRule,
+  forwardingWords,
+  identityLines,
+  identityRules,
+  type ForwardingRule,
+  type IdentityRules,
+} from './describe-forwarding.ts';
 import { mappingLine } from './describe-mapping.ts';
 import { upstreamLine, upstreamRules, type UpstreamRule } from './describe-upstreams.ts';
 
@@ -38,6 +46,8 @@ export interface BindingRule {
   readonly issuerHints: number;
   /** Whether OCSP answers are sent with the server certificate. */
   readonly ocspStapling: boolean;
+  /** Addresses and networks whose connections begin with a PROXY protocol header. */
+  readonly proxyProtocol: readonly string[];
   /** Null for http. */
   readonly revocation: RevocationSettings['mode'] | null;
 }
@@ -51,7 +61,7 @@ export interface RevocationRule
   readonly issuers: number;
 }
 
-export interface LocationRule {
+export interface LocationRule extends ForwardingRule {
   readonly site: string;
   readonly bindings: readonly string[];
   readonly hosts: readonly string[];
@@ -67,12 +77,7 @@ export interface LocationRule {
   readonly whoami: boolean;
   /** Milliseconds. */
   readonly maximumAge: number | null;
-  readonly dialects: readonly string[];
-  readonly groups: LocationSettings['groups'];
   readonly upstream: string;
-  readonly forwarded: readonly string[];
-  /** Origins whose preflights the gateway answers; null: the backend does. */
-  readonly preflightOrigins: readonly string[] | null;
 }
 
 export interface ProbeRule {
@@ -81,7 +86,7 @@ export interface ProbeRule {
   readonly answers: 'alive' | 'ready';
 }
 
-export interface Rules {
+export interface Rules extends IdentityRules {
   readonly bindings: readonly BindingRule[];
   /** Null where no binding checks revocation. */
   readonly revocation: RevocationRule | null;
@@ -105,6 +110,7 @@ export function describeRules(settings: Settings): Rules {
     ),
     probes: settings.sites.flatMap(({ name, probes }) => probes.map((probe) => ({ site: name, ...probe }))),
     upstreams: upstreamRules(settings),
+    ...identityRules(settings),
     warnings: settings.warnings,
   };
 }
@@ -118,6 +124,7 @@ export function rulesText(rules: Rules): readonly string[] {
     ...rules.locations.map(locationLine),
     ...rules.probes.map(({ site, path, answers }) => `probe ${site} ${path}: ${answers}`),
     ...rules.upstreams.map(upstreamLine),
+    ...identityLines(rules),
     ...rules.warnings.map((warning) => `warning: ${warning}`),
   ].map(printable);
 }
@@ -141,6 +148,7 @@ function bindingRule(binding: BindingSettings, settings: Settings): BindingRule 
     issuerList: listRule(trust?.store.list ?? null),
     issuerHints: binding.issuerHints?.length ?? 0,
     ocspStapling: settings.stapling.has(name),
+    proxyProtocol: binding.proxyProtocol?.from ?? [],
     revocation: trust?.revocation.mode ?? null,
   };
 }
@@ -186,18 +194,7 @@ function protocolsOf({ clientCertificate, disableTls12, disableTls13 }: BindingS
 }
 
 function locationRule(site: SiteSettings, location: LocationSettings): LocationRule {
-  const {
-    access,
-    path,
-    anonymous,
-    clientCertificateMapping,
-    authorize,
-    whoami,
-    maximumAge,
-    dialects,
-    groups,
-    upstream,
-  } = location;
+  const { access, path, anonymous, clientCertificateMapping, authorize, whoami, maximumAge, upstream } = location;
   return {
     site: site.name,
     bindings: site.bindings,
@@ -212,11 +209,8 @@ function locationRule(site: SiteSettings, location: LocationSettings): LocationR
     authorize: authorizeText(authorize),
     whoami,
     maximumAge,
-    dialects,
-    groups,
+    ...forwardingRule(location),
     upstream: upstream.name,
-    forwarded: location.forwarded,
-    preflightOrigins: location.preflight?.origins ?? null,
   };
 }
 
@@ -238,7 +232,9 @@ const asks = {
 } as const;
 
 function bindingLine(rule: BindingRule): string {
-  if (rule.scheme === 'http') return `binding ${rule.binding}: http`;
+  const from = rule.proxyProtocol.join(', ');
+  const proxied = from === '' ? [] : [`PROXY protocol from ${from}`];
+  if (rule.scheme === 'http') return [`binding ${rule.binding}: http`, ...proxied].join('; ');
   const because = rule.lateBecauseOf.length === 0 ? '' : ` because of ${rule.lateBecauseOf.join(', ')}`;
   const capped = rule.clientCertificate === 'late' ? ', therefore no TLS 1.3 and no HTTP/2' : '';
   return [
@@ -254,6 +250,7 @@ function bindingLine(rule: BindingRule): string {
       : [`store ${rule.issuerList.store} of ${rule.issuerList.certificates}, ${rule.issuerList.mode}`]),
     ...(rule.issuerHints === 0 ? [] : [`clients are sent ${counted(rule.issuerHints, 'CA name')}`]),
     ...(rule.ocspStapling ? ['OCSP answers are stapled'] : []),
+    ...proxied,
   ].join('; ');
 }
 
@@ -282,10 +279,7 @@ function locationLine(rule: LocationRule): string {
     ...accounts,
     ...age,
     ...(rule.whoami ? ['whoami'] : []),
-    `headers ${rule.dialects.join(', ') || 'none'}`,
-    ...(rule.groups === 'none' ? [] : [rule.groups === 'sids' ? 'groups by SID' : 'groups by name and SID']),
-    ...(rule.forwarded.join() === 'x-forwarded' ? [] : [`addresses by ${rule.forwarded.join(', ') || 'nothing'}`]),
-    ...(rule.preflightOrigins === null ? [] : [`preflights of ${rule.preflightOrigins.join(', ')} are answered`]),
+    ...forwardingWords(rule),
     `upstream ${rule.upstream}`,
   ].join('; ');
 }

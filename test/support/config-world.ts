@@ -105,6 +105,7 @@ async function makeFiles(): Promise<Map<string, Buffer | string>> {
     ['trust/texts/README.txt', 'nothing but text'],
     ['trust/empty/.keep', ''],
     ['secrets/ldap', 'correct horse\n'],
+    ['secrets/auth', `${'auth'.repeat(8)}\n`],
     ['secrets/empty', '\n'],
   ]);
 }
