@@ -80,7 +80,10 @@ function wrongShape(raw: unknown, list: boolean, keys: readonly string[] | null,
 /** Also called for the whole file, whose keys are no section. @returns the key that was meant, if one is near enough */
 export function unknownKey(key: string, known: readonly string[], path: Path, reading: Reading): string | null {
   const guess = nearest(key, known);
-  const others = elsewhere(key) ?? `the keys here are ${known.join(', ')}`;
+  const here = `the keys here are ${known.join(', ')}`;
+  const place = elsewhere(key);
+  // A long list would hide the place.
+  const others = place === null ? here : known.length > 6 ? place : `${place}; ${here}`;
   const hint = guess === null ? others : `did you mean \`${guess}\`?`;
   reading.mistake([...path, key], 'unknown key', { hint, on: 'key' });
   return guess;
