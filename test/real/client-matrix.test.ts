@@ -67,8 +67,8 @@ const noSecret = /tls: handshake failure/;
 const clients: readonly Client[] = [
   ...(['HttpClient', 'HttpsURLConnection'] as const).map((flavour) => ({
     name: `Java ${flavour}`,
-    needs: ['java', 'javac'],
-    packages: 'default-jdk-headless',
+    needs: ['java', 'javac', 'openssl'],
+    packages: 'default-jdk-headless openssl',
     program: programs.java(flavour, scratch),
     rows: rows(flavour === 'HttpClient' ? '2.0' : '1.1'),
   })),
