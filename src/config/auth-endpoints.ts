@@ -81,7 +81,7 @@ async function readListen(endpoint: WrittenEndpoint, path: Path, reading: Readin
   return { kind: 'socket', path: place, access, group };
 }
 
-export function isLoopback(address: string): boolean {
+function isLoopback(address: string): boolean {
   return address.startsWith('127.') || address === '::1';
 }
 

@@ -12,7 +12,7 @@ import { createKeyRing, type KeyRingFacilities } from './key-ring.ts';
 import { createMemoryKeyStore, type KeyStore } from './key-store.ts';
 
 /** RFC 8725 section 3.11: no other token of the same issuer can be taken for one of these. */
-export const assertionType = 'dsmapper+jwt';
+const assertionType = 'dsmapper+jwt';
 
 export interface AssertionFacilities extends KeyRingFacilities {
   /** Keys that live in memory, where settings name no directory; without one they end with the signer. */

@@ -107,4 +107,4 @@ export function endStream(response: StreamResponse): void {
 }
 
 /** RFC 9113 section 7. */
-export const noError = 0;
+const noError = 0;

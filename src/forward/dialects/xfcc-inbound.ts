@@ -33,7 +33,7 @@ export function withInboundXfcc(
 }
 
 /** The elements as one value, null where there are none or anything is wrong with any of them. */
-export function inboundXfcc(raw: FlatHeaders, name: string): string | null {
+function inboundXfcc(raw: FlatHeaders, name: string): string | null {
   const lower = name.toLowerCase();
   const lines: string[] = [];
   for (let i = 0; i + 1 < raw.length; i += 2) if (raw[i]?.toLowerCase() === lower) lines.push(raw[i + 1] ?? '');
