@@ -13,8 +13,8 @@ import { noSteps } from '../base/steps.ts';
 import type { Verdict } from '../base/verdict.ts';
 import { verdict } from '../base/verdict.ts';
 import type { Directory } from '../directory/directory.ts';
-import type { Tunnel } from '../forward/tunnel.ts';
 import { createMemoryKeyStore } from '../forward/key-store.ts';
+import type { Tunnel } from '../forward/tunnel.ts';
 import type { BindingSettings } from '../tls/binding.ts';
 import type { Connection } from '../tls/connection.ts';
 import { holdUpgrade } from '../tls/held-upgrade.ts';
@@ -289,11 +289,11 @@ function staplerOf(binding: BindingSettings, newest: () => Setup): (() => Buffer
 
 /** Requests that were let in under an older setup and are still being served. */
 function olderRequests(inHand: ReadonlyMap<Exchange, Generation>, newest: Setup): readonly OlderRequest[] {
-  return [...inHand].flatMap(([{ connection, outgoing }, { setup }]) =>
-    outgoing === null || setup === newest
-      ? []
-      : [{ connection, presented: outgoing.authorised.mapped.trusted.presented }],
-  );
+  return [...inHand].flatMap(([{ connection, outgoing, rule }, { setup }]) => {
+    if (outgoing === null || rule === null || setup === newest) return [];
+    // What a connection remembers has the path of the request that earned it; here the path of each request counts.
+    return [{ connection, presented: { ...outgoing.authorised.mapped.trusted.presented, rule } }];
+  });
 }
 
 function openSyslog(

@@ -29,7 +29,8 @@ async function reload(to: TestGateway, change: (yaml: string) => string): Promis
 /** A backend whose answers last until it is told to say more, or to end them. */
 async function openBackend(t: Test) {
   const open = new Set<http.ServerResponse>();
-  const server = http.createServer((_request, response) => {
+  const server = http.createServer((request, response) => {
+    if (request.url === '/short') return void response.end('that is all');
     open.add(response);
     response.on('close', () => open.delete(response));
     response.writeHead(200, { 'content-type': 'text/event-stream' });
@@ -48,7 +49,7 @@ async function openBackend(t: Test) {
 }
 
 /** A stream that alice reads; `ended` tells how it ended. */
-async function streamTo(to: TestGateway, path: string, as: string) {
+async function streamTo(to: TestGateway, path: string, as: string, agent: https.Agent | false = false) {
   const heard: string[] = [];
   let ended: 'open' | 'whole' | 'cut' = 'open';
   const request = https.request({
@@ -56,7 +57,7 @@ async function streamTo(to: TestGateway, path: string, as: string) {
     port: to.ports.upFront,
     path,
     ca: to.ca,
-    agent: false,
+    agent,
     ...to.identity(as),
   });
   request.on('error', () => (ended = 'cut'));
@@ -118,7 +119,11 @@ await t.test('reload', { timeout: 60_000 }, async (t) => {
     const backend = await openBackend(t);
     const to = await testGateway(t, { lab, configure: toBackend(backend.origin) });
     // Both under `/` before: what the connection remembers of `/` is the place of the first request.
-    const stream = await streamTo(to, '/live/deep', 'alice');
+    const agent = new https.Agent({ keepAlive: true, maxSockets: 1 });
+    t.teardown(() => agent.destroy());
+    t.equal((await ask(to, 'upFront', { as: 'alice', path: '/short', agent })).status, 200);
+    const stream = await streamTo(to, '/live/deep', 'alice', agent);
+    t.equal(to.gateway.connectionCount(), 1);
     await reload(to, belowSite(strict.replace('/live', '/LIVE/Deep')));
     await until(() => stream.ending() !== 'open');
     t.equal(stream.ending(), 'cut');
