@@ -265,6 +265,37 @@ await t.test('a health check asks with a GET that shows nothing of any client', 
   t.match(upstream.stats, { open: 0, busy: 0 }, 'over a connection of its own');
 });
 
+await t.test(
+  'what is wrong with TLS is told without the noise of OpenSSL and of Node, and with what to do',
+  async (t) => {
+    const authority = await createAuthority({ subject: 'CN=Servers' });
+    const { cert, key } = await authority.issue({
+      subject: 'CN=b',
+      dnsNames: ['b.example.test'],
+      extendedKeyUsage: ['1.3.6.1.5.5.7.3.1'],
+    });
+    const strict = https.createServer({ cert, key, ca: authority.cert, requestCert: true });
+    const plain = await backend(t);
+    const port = await listen(strict);
+    t.teardown(() => strict.close());
+    const tls = { ca: authority.cert, serverName: 'b.example.test' };
+    for (const [origin, settings, text] of [
+      [`https://127.0.0.1:${port}`, tls, /^other side closed \(UND_ERR_SOCKET\): .* want another certificate of ours$/],
+      [
+        `https://127.0.0.1:${port}`,
+        { serverName: 'b.example.test' },
+        /^[^;]+ \(\w+\): .* `tls\.roots` of the upstream$/,
+      ],
+      [plain.origin.replace('http:', 'https:'), tls, /^wrong version number \(\w+\): it does not speak TLS/],
+    ] as const) {
+      const upstream = createUpstream({ ...patient, origin, tls: settings });
+      t.teardown(() => upstream.destroy());
+      const { detail } = await askHealth({ upstream, http2: false }, check, setAlarm);
+      t.match(detail, text);
+    }
+  },
+);
+
 await t.test('the status says whether a server is well; redirects are not followed', async (t) => {
   let status = 200;
   const one = await backend(t, (response) => response.writeHead(status, { Location: '/elsewhere' }).end());

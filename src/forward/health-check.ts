@@ -4,8 +4,8 @@
  */
 import { Client, type Dispatcher } from 'undici';
 import type { SetAlarm } from '../base/alarm.ts';
-import { reasonOf } from '../base/failure.ts';
 import type { HealthCheckSettings } from './forward-contract.ts';
+import { explainAt } from './upstream-failure.ts';
 import type { Upstream } from './upstream.ts';
 
 export interface HealthAnswer {
@@ -50,7 +50,7 @@ export async function askHealth(
     const range = wanted.from === wanted.to ? `${wanted.from}` : `${wanted.from} to ${wanted.to}`;
     return { healthy, detail: healthy ? `answers ${status}` : `answers ${status}, not ${range}` };
   } catch (error) {
-    return { healthy: false, detail: reasonOf(error) };
+    return { healthy: false, detail: explainAt(upstream.origin, error) };
   } finally {
     callOff();
     signal?.removeEventListener('abort', onAbort);

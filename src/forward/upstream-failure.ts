@@ -2,6 +2,7 @@
  * What an error of the upstream's side means for a request that has no answer yet, and what a person can do about it. Whether the request
  * may be sent once more is asked here and decided in `forwarding.ts`.
  */
+import { errors } from 'undici';
 import { codeOf, reasonOf } from '../base/failure.ts';
 import type { Verdict } from '../base/verdict.ts';
 import { verdict } from '../base/verdict.ts';
@@ -9,21 +10,41 @@ import { verdict } from '../base/verdict.ts';
 /** @param started the request was being written, so a connection was there; @param server as messages call it */
 export function failureOf(error: unknown, started: boolean, server: string): Verdict {
   const code = codeOf(error) ?? '';
-  const reason = `${server}: ${explain(error)}`;
+  const reason = `${server}: ${explainAt(server, error)}`;
   if (ourMistakes.has(code)) return verdict('internalError', `undici refused a request that was admitted: ${reason}`);
   if (slow.has(code)) return verdict('upstreamTimeout', reason);
   return verdict(started ? 'upstreamFailed' : 'upstreamUnavailable', reason);
 }
 
+/**
+ * As `explain`, where a connection stood. In TLS 1.3 the server judges our certificate after the handshake is over for us (RFC 8446 section 4.4.2.4), and
+ * undici tells the end of the connection in place of the alert.
+ * @param server begins with its scheme
+ */
+export function explainAt(server: string, error: unknown): string {
+  const mute = error instanceof errors.SocketError && error.socket?.bytesRead === 0 && server.startsWith('https:');
+  return mute
+    ? `${explain(error)}: before any answer, as servers do that want another certificate of ours`
+    : explain(error);
+}
+
 /** The reason, its code, and what to do where that is known. One line. */
 export function explain(error: unknown): string {
   const code = codeOf(error) ?? '';
-  const text = reasonOf(error);
+  const text = withoutNoise(reasonOf(error));
   // Where a name has several addresses, each has a reason of its own.
-  const all = error instanceof AggregateError ? [...new Set(error.errors.map(reasonOf))].join('; ') : '';
+  const all =
+    error instanceof AggregateError ? [...new Set(error.errors.map(reasonOf).map(withoutNoise))].join('; ') : '';
   const reason = all === '' ? text : all;
   const remedy = remedies.get(code) ?? (/^ERR_(?:SSL|TLS)|^EPROTO$/.test(code) ? tlsRemedy(code) : '');
   return `${reason}${code === '' ? '' : ` (${code})`}${remedy === '' ? '' : `: ${remedy}`}`;
+}
+
+/** What OpenSSL writes around its reasons (`...:SSL routines:function:REASON:file:line:`), and the advice that Node adds to them for its own command line. */
+function withoutNoise(text: string): string {
+  return text
+    .replace(/^[0-9A-F]+:error:[0-9A-F]+:[^:]*:[^:]*:([^:]+):.*$/, '$1')
+    .replace(/; if the root CA is installed locally, try running Node\.js with --use-system-ca$/, '');
 }
 
 /** Nothing of a request can have been sent, and another server may do better. */
@@ -71,7 +92,7 @@ const remedies: ReadonlyMap<string, string> = new Map([
 /** OpenSSL's names of alerts (RFC 8446 section 6) and of octets that are no TLS. */
 function tlsRemedy(code: string): string {
   if (/CERTIFICATE_REQUIRED|HANDSHAKE_FAILURE|BAD_CERTIFICATE|UNKNOWN_CA|CERTIFICATE_UNKNOWN/.test(code)) {
-    return 'it does not accept how we show ourselves: look at the certificate of its tls settings';
+    return 'it does not accept how we show ourselves: look at `tls.certificate` of the upstream';
   }
   return /WRONG_VERSION_NUMBER|PACKET_LENGTH|HTTP_REQUEST/.test(code)
     ? 'it does not speak TLS: is its origin http?'
