@@ -59,11 +59,12 @@ const another = (index: number) => (yaml: string) =>
   );
 
 const timeout = period + recheck + 120_000;
-const options = { timeout, buffered: true };
+/** tap writes into the object: one for each test. */
+const options = () => ({ timeout, buffered: true });
 await t.test('what lasts', { timeout, jobs: 2 }, async (t) => {
   const lab = await testLab(t);
 
-  const lives = t.test('lives through reloads and silence, and ends when one takes its right', options, async (t) => {
+  const lives = t.test('lives through reloads and silence, and ends when one takes its right', options(), async (t) => {
     const stopping = await scriptedBackend(t);
     stopping.script = (socket) => void socket.write('HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf');
     const to = await servedGateway(t, lab, (yaml) => stuck(stopping.url)(limits('recheck: 24d')(yaml)));
@@ -101,7 +102,7 @@ await t.test('what lasts', { timeout, jobs: 2 }, async (t) => {
     t.strictSame(tunnels.map((tunnel) => (tunnel as { end: string }).end).sort(), ['client', 'client', 'idle', 'idle']);
   });
 
-  const disabled = t.test('ends within the recheck interval when its account is disabled', options, async (t) => {
+  const disabled = t.test('ends within the recheck interval when its account is disabled', options(), async (t) => {
     const to = await servedGateway(t, lab, limits(`recheck: ${recheck}ms`));
     const before = lab.directory.snapshot();
     t.teardown(() => lab.directory.restore(before));
