@@ -37,6 +37,10 @@ export function configurationPage(): string {
 One YAML file. Keys in \`[]\` stand for each item of a list, \`*\` for a name of your choice. Secrets are written as references only
 (\`env:NAME\`, \`file:path\`); paths are relative to the file. \`dsmapper check\` prints the effective rule of every location.
 
+SIGHUP has the file read again and taken up: new requests follow it, those in hand go on, and connections and streams whose right is gone
+end. A file with mistakes changes nothing: it is told on standard error, and the old one serves on. \`log\`, \`admin\`, \`limits.recheck\`, the limits of connections
+and the listeners of \`authEndpoints\` need a restart, and a warning says so. \`dsmapper_setup_generation\` counts what has been taken up.
+
 | key | value | default | meaning |
 |---|---|---|---|
 ${rows.join('\n')}
