@@ -25,7 +25,8 @@ async function reload(config: string, gateway: Gateway): Promise<void> {
     terminal.note(`${settings.source} has been taken up; it is generation ${gateway.setup.generation}`);
   } catch (error) {
     if (!(error instanceof Failure)) throw error;
-    terminal.warn(`the configuration was not taken up, the old one serves on: ${error.message}; ${error.hint}`);
+    terminal.warn('the configuration was not taken up, the old one serves on');
+    terminal.error(error);
   }
 }
 
@@ -35,6 +36,12 @@ function onlyAtTheStart(before: Settings, after: Settings): readonly string[] {
     ['limits.recheck', before.limits.recheck, after.limits.recheck],
     ['log', before.log, after.log],
     ['admin', before.admin, after.admin],
+    ['authEndpoints (listeners)', listeners(before), listeners(after)],
   ];
   return parts.flatMap(([what, former, next]) => (isDeepStrictEqual(former, next) ? [] : [what]));
+}
+
+/** Everything of auth endpoints but their callers, who are taken up. */
+function listeners({ authEndpoints }: Settings): readonly unknown[] {
+  return authEndpoints.map((endpoint) => ({ ...endpoint, callers: [] }));
 }
