@@ -10,6 +10,11 @@ export function curlLines(ports: LabPorts, certs: string, files: string): readon
   const curl = `curl -sS -i --cacert ${quote(`${certs}/root.pem`)}`;
   const as = (name: string) => `--cert ${quote(`${certs}/${name}.pem`)} --key ${quote(`${certs}/${name}.key`)}`;
   const megabyte = `--data-binary ${quote(`@${files}/megabyte.bin`)}`;
+  // The key of RFC 6455 section 1.3; nothing secret.
+  const upgrade = ['Connection: Upgrade', 'Upgrade: websocket', 'Sec-WebSocket-Version: 13'];
+  const webSocket = [...upgrade, 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==']
+    .map((field) => `-H ${quote(field)}`)
+    .join(' ');
   const examples: readonly (readonly [string, string])[] = [
     ['public path, no certificate: 200', `${curl} ${late}/`],
     ['protected path, asked for by renegotiation: 200, LAB\\alice', `${curl} ${as('alice')} ${late}/payroll`],
@@ -29,7 +34,7 @@ export function curlLines(ports: LabPorts, certs: string, files: string): readon
     ['two accounts: 403.12', `${curl} ${as('twice')} ${late}/payroll`],
     ['weak mapping under full enforcement: 403.12', `${curl} ${as('weak')} ${late}/payroll`],
     ['a computer where computers may pass: 200', `${curl} ${as('workstation')} ${late}/computers`],
-    ['a member of a group in a group: 200', `${curl} ${as('alice')} ${late}/staff`],
+    ['a member of a group in a group, whose groups the backend hears: 200', `${curl} ${as('alice')} ${late}/staff`],
     ['a member of neither: 403', `${curl} ${as('bob')} ${late}/staff`],
     ['smart cards only: 200', `${curl} ${as('smartcard')} ${late}/smartcard`],
     ['any other certificate there: 403', `${curl} ${as('alice')} ${late}/smartcard`],
@@ -39,6 +44,14 @@ export function curlLines(ports: LabPorts, certs: string, files: string): readon
     [
       'a forged identity header does not pass: 200, still LAB\\alice',
       `${curl} ${as('alice')} -H ${quote('X_Remote-User: LAB\\root')} ${late}/payroll`,
+    ],
+    [
+      'a stream of events, as they come, while the certificate is good: 200, LAB\\alice',
+      `${curl} -N ${as('alice')} ${quote(`${late}/payroll?events=3&interval=500`)}`,
+    ],
+    [
+      'a WebSocket, whose first message is what the backend heard: 101',
+      `${curl} --http1.1 ${webSocket} ${as('alice')} ${quote(`${late}/staff?once=1`)}`,
     ],
     ['plain http where TLS is required: 403.4', `curl -sS -i http://127.0.0.1:${ports.http}/`],
     [

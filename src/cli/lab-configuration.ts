@@ -94,6 +94,7 @@ sites:
         authorize:
           groups: ['${labDomain.netbiosName}\\Staff']   # which Payroll is in, which alice is in
           # reportOnly: true        # serves the others too, and records whom this would refuse
+        identity: { groups: names }   # X-Remote-Groups and X-Remote-Group-Sids for the backend
       /smartcard:
         access: { sslFlags: [Ssl, SslNegotiateCert, SslRequireCert] }
         authentication: { anonymous: disabled, clientCertificateMapping: enabled }

@@ -13,7 +13,7 @@
  *   milliseconds apart
  * - `abort=head`: ends the connection instead of answering; `abort=body`: in the middle of the body
  *
- * A WebSocket is opened on every path; it says what arrived as a first message, and then back what it is told.
+ * A WebSocket is opened on every path; it says what arrived as a first message, and then back what it is told, with `once=1` nothing more.
  */
 import { createCipheriv, createHash } from 'node:crypto';
 import http from 'node:http';
@@ -87,7 +87,8 @@ export async function startEcho(options: EchoOptions = {}): Promise<Echo> {
   server.on('upgrade', (request: http.IncomingMessage, socket: Socket, head: Buffer) => {
     requests += 1;
     recorder.cut(socket);
-    echoWebSocket(request, socket, head, { greeting: describe(request, nothing).toString().trim() });
+    const once = new URL(request.url ?? '/', 'http://echo').searchParams.has('once');
+    echoWebSocket(request, socket, head, { greeting: describe(request, nothing).toString().trim(), once });
   });
 
   await new Promise<void>((resolve, reject) => {

@@ -12,6 +12,8 @@ const maximumFrame = 1_048_576;
 export interface WebSocketEvents {
   /** Sent to the client as a first message; null: nothing. */
   readonly greeting: string | null;
+  /** Whether the connection is closed after that. Default: no. */
+  readonly once?: boolean;
 }
 
 /** Answers an opening handshake and serves the connection. @param head what came behind the request */
@@ -34,7 +36,8 @@ export function echoWebSocket(request: IncomingMessage, socket: Duplex, head: Bu
   );
   if (events.greeting !== null) socket.write(frameOf(opcodes.text, Buffer.from(events.greeting)));
   const reader = createFrameReader();
-  let open = true;
+  let open = events.once !== true;
+  if (!open) socket.end(closing(1000));
   const read = (chunk: Buffer) => {
     if (!open) return;
     const frames = reader.read(chunk);
