@@ -19,11 +19,12 @@ import { createConfigWorld } from './support/config-world.ts';
 import { checkClient, tlsCredentials, type CheckResponse } from './support/auth-grpc-client.ts';
 import type { Clock } from '../src/base/clock.ts';
 import type { Instant } from '../src/base/brand.ts';
+import { callersAt } from '../src/gateway/auth-callers.ts';
 import { readForm } from '../src/gateway/auth-certificate-forms.ts';
 import { maximumText } from '../src/gateway/auth-certificate-text.ts';
 import { readCheck } from '../src/gateway/auth-check.ts';
 import { certificateForms } from '../src/gateway/auth-endpoint-settings.ts';
-import { readFields } from '../src/gateway/auth-wire.ts';
+import { field, readFields } from '../src/gateway/auth-wire.ts';
 import {
   askAuth,
   base64,
@@ -694,6 +695,74 @@ await t.test('what was answered ends when its reason ends', { timeout: 120_000 }
     );
     t.equal((await asking(to, 'apache')('alice', '/payroll')).status, 200, 'others may');
     t.equal([...to.gateway.auth.connections()].length, 1, 'what was remembered under the older setup is gone');
+  });
+
+  await t.test('a question that began before the configuration changed is answered by the new one', async (t) => {
+    const to = await world(t, { lab });
+    const session = http2.connect(`http://${to.target('grpc')}`);
+    t.teardown(() => session.destroy());
+    const begin = async (caller: string) => {
+      const stream = session.request({
+        ':method': 'POST',
+        ':path': '/envoy.service.auth.v3.Authorization/Check',
+        'content-type': 'application/grpc',
+        'x-dsmapper-secret': secretOf(caller),
+      });
+      // An answer to what was sent later: the headers of the stream have been read.
+      await new Promise((resolve) => session.ping(resolve));
+      return stream;
+    };
+    const end = async (stream: http2.ClientHttp2Stream): Promise<void> => {
+      const request = Buffer.concat([field(2, 'GET'), field(4, '/'), field(5, 'other.example.test')]);
+      const message = field(1, field(4, field(2, request)));
+      const prefix = Buffer.alloc(5);
+      prefix.writeUInt32BE(message.length, 1);
+      stream.resume().end(Buffer.concat([prefix, message]));
+      await once(stream, 'close');
+    };
+    const change = (callers: (name: string) => object | null) =>
+      to.settings.authEndpoints.map((endpoint) => ({
+        ...endpoint,
+        callers: endpoint.callers.flatMap((caller) => {
+          const other = callers(caller.name);
+          return other === null ? [] : { ...caller, ...other };
+        }),
+      }));
+    const [kept, gone] = [await begin('othermesh'), await begin('mesh')];
+    const authEndpoints = change((name) => (name === 'mesh' ? null : name === 'othermesh' ? { sites: ['Lab'] } : {}));
+    await to.gateway.reload({ ...to.settings, authEndpoints });
+    await end(kept);
+    t.match(to.log.at(-1), { caller: 'othermesh', generation: 2, code: 'unknownHost' });
+    const lines = to.log.length;
+    await end(gone);
+    t.equal(to.log.length, lines, 'who may not ask any more is not answered');
+    await end(await begin('othermesh'));
+    t.match(to.log.at(-1), { caller: 'othermesh', code: 'unknownHost' }, 'nor does it widen what is asked after it');
+  });
+
+  await t.test('a listener that stays as it was believes no proof that it cannot show', async (t) => {
+    const to = await world(t, { lab });
+    const statusFor = async (endpoint: string, headers: FormHeaders) => {
+      const certificate = forms['nginx']?.(to.identity('alice').cert) ?? [];
+      const question = { headers: [...headers, ...told('nginx', '/payroll'), ...certificate] };
+      return (await askAuth(to.at(endpoint), question)).headers['x-dsmapper-status'];
+    };
+    const [local, tcp] = to.settings.authEndpoints;
+    const [edge] = local?.callers ?? [];
+    if (local === undefined || tcp === undefined || edge === undefined) throw new Error('no endpoint');
+    const reload = (...authEndpoints: (typeof local)[]) => to.gateway.reload({ ...to.settings, authEndpoints });
+    await reload({ ...tcp, listen: local.listen, callers: [edge] });
+    t.equal(await statusFor('tcp', []), undefined, 'an address is not the socket that needs no proof');
+    const certificate = { dnsNames: ['proxy.example.test'], thumbprints: [] };
+    const proven = { ...edge, proof: { secret: null, certificate } };
+    const withCa = (ca: string) => ({ ...tcp, tls: { cert: '', key: '', authorities: [ca] }, callers: [proven] });
+    t.strictSame(callersAt(withCa('former'), [withCa('present')]), [], 'a CA that was taken away proves nothing');
+    t.strictSame(callersAt(withCa('same'), [withCa('same')]), [proven]);
+    await reload({ ...tcp, protocol: 'grpc' });
+    t.equal(await statusFor('tcp', to.proof('nginx')), undefined, 'nor is it read otherwise than its callers write');
+    await reload({ ...tcp, limits: { ...tcp.limits, maximumClients: 7 } }, local);
+    t.equal(await statusFor('tcp', to.proof('nginx')), '200');
+    t.equal(await statusFor('local', []), '200');
   });
 
   await t.test('more questions than are allowed at once are refused, and none is left behind', async (t) => {

@@ -3,9 +3,10 @@
  * decided in `auth-rule.ts`.
  */
 import { hash, timingSafeEqual } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
 import type { CallerCertificate } from '../tls/caller-server.ts';
 import { parseCertificate } from '../x509/certificate.ts';
-import type { AuthCallerSettings, CallerProof } from './auth-endpoint-settings.ts';
+import type { AuthCallerSettings, AuthEndpointSettings, CallerProof } from './auth-endpoint-settings.ts';
 
 /** What came with a question. */
 export interface ShownByCaller {
@@ -33,6 +34,24 @@ export function callerOf(
   if (found !== null && count === 1) return found;
   if (count > 1) return 'what it shows belongs to more than one caller';
   return secret === null && shown.certificate === null ? 'shows nothing' : 'shows nothing that belongs to a caller';
+}
+
+/**
+ * Who may ask at a listener today. It stays as it was made until a restart, so that a proof counts only where the listener shows what the proof
+ * rests on now: its place for who shows nothing, its CAs for certificates.
+ * @param made the endpoint as the listener was made for it
+ */
+export function callersAt(
+  made: AuthEndpointSettings,
+  endpoints: readonly AuthEndpointSettings[],
+): readonly AuthCallerSettings[] {
+  const now = endpoints.find(({ name }) => name === made.name);
+  if (now === undefined || now.protocol !== made.protocol) return [];
+  const samePlace = isDeepStrictEqual(now.listen, made.listen);
+  const sameAuthorities = isDeepStrictEqual(now.tls?.authorities, made.tls?.authorities);
+  return now.callers.filter(({ proof: { secret, certificate } }) =>
+    certificate === null ? secret !== null || samePlace : sameAuthorities,
+  );
 }
 
 /**

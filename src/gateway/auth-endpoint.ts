@@ -12,7 +12,7 @@ import { verdict } from '../base/verdict.ts';
 import { callerCertificate, startCallerServer, type CallerHandler, type CallerServer } from '../tls/caller-server.ts';
 import type { AccessLog } from './access-log.ts';
 import { answerFor } from './auth-answer.ts';
-import { callerOf, secretIn } from './auth-callers.ts';
+import { callerOf, callersAt, secretIn } from './auth-callers.ts';
 import { createAuthClients, type AuthClient } from './auth-clients.ts';
 import { answerQuestion, AuthWay, type AskingCaller } from './auth-decision.ts';
 import type { AuthCallerSettings, AuthEndpointSettings } from './auth-endpoint-settings.ts';
@@ -98,15 +98,17 @@ export async function startAuthEndpoints<Held extends { readonly setup: Setup }>
 
   function deskOf(settings: AuthEndpointSettings): AuthDesk {
     let here = 0;
+    let known: { readonly setup: Setup; readonly callers: readonly AuthCallerSettings[] } | null = null;
     return {
       settings,
       nextId: facilities.nextId,
       recognise(rawHeaders, request) {
         const secret = secretIn(rawHeaders);
         // The newest setup knows who may ask today; without the endpoint in it nobody may.
-        const callers = newest().settings.authEndpoints.find(({ name }) => name === settings.name)?.callers ?? [];
+        const setup = newest();
+        if (known?.setup !== setup) known = { setup, callers: callersAt(settings, setup.settings.authEndpoints) };
         const shown = { secret: secret ?? null, certificate: callerCertificate(request) };
-        const caller = secret === undefined ? 'shows two secrets' : callerOf(callers, shown, clock.now());
+        const caller = secret === undefined ? 'shows two secrets' : callerOf(known.callers, shown, clock.now());
         if (typeof caller !== 'string') return caller;
         metrics.countAuthStranger(settings.name);
         sayOf(settings, caller);

@@ -20,9 +20,8 @@ export function serveGrpc(desk: AuthDesk, request: Http2ServerRequest, response:
   stream.on('error', () => {});
   // What is begun and never ended would be held for as long as its connection lives.
   stream.setTimeout(desk.settings.limits.questionTimeout, () => stream.close());
-  const caller = desk.recognise(rawHeaders, request);
   // Nothing else: whoever this is learns nothing of what is here.
-  if (caller === null) return end(response, codes.permissionDenied);
+  if (desk.recognise(rawHeaders, request) === null) return end(response, codes.permissionDenied);
   if (request.method !== 'POST' || !/^application\/grpc(?:\+proto)?(?:;|$)/.test(request.headers['content-type'] ?? ''))
     return end(response, codes.unknown);
   if (request.url !== checkPath) return end(response, codes.unimplemented);
@@ -44,7 +43,10 @@ export function serveGrpc(desk: AuthDesk, request: Http2ServerRequest, response:
     const message = messageIn(frame);
     if (typeof message === 'number') return end(response, message);
     const check = readCheck(message);
-    if (check === null || caller === null) return end(response, codes.invalidArgument);
+    if (check === null) return end(response, codes.invalidArgument);
+    // While the question arrived the configuration may have changed: who asks and what about is what the setup says that answers.
+    const caller = desk.recognise(rawHeaders, request);
+    if (caller === null) return end(response, codes.permissionDenied);
     const id = desk.nextId();
     const { question, client, clientHeaders } = check;
     const given = await desk.answer({ id, caller, question, via: 'grpc', client, clientHeaders });
