@@ -75,7 +75,7 @@ export interface UpstreamSettings {
   readonly socketPath?: string;
   /** What the connection begins with: the client's address (PROXY protocol). Such a connection belongs to one client. Absent: nothing. */
   readonly proxyProtocol?: 'v1' | 'v2';
-  /** Offer HTTP/2 to an https origin in health checks. Requests travel over HTTP/1.1 whatever it says: why is in `slot.ts`. */
+  /** Offer HTTP/2 to an https origin; without a PROXY protocol also for requests. What stays on HTTP/1.1 is said in `alpn-client.ts`. */
   readonly http2?: boolean;
   /** How an https origin is trusted and how we show ourselves to it; absent: Node's own roots, no certificate. */
   readonly tls?: UpstreamTls;

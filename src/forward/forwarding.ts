@@ -1,28 +1,29 @@
 /**
- * The way of one request: which server, a connection there, and what happens when that fails. A request is sent again in two cases only,
- * because in them no server can have begun to act on it (RFC 9110 section 9.2.2): the connection could not be made, so that the next server
- * of the group may have it; or a kept connection was closed by the server in the moment it was used again, and the request changes nothing
- * and has no body. An answer that has begun is never asked for twice. How the answer gets to the client is decided in `answer-relay.ts`.
+ * The way of one request: which server, a connection there, and what happens when that fails. The next server of the group may have it where
+ * no connection could be made; what else may be sent again is decided in `second-attempt.ts`. An answer that has begun is never asked for
+ * twice. How the answer gets to the client is decided in `answer-relay.ts`.
  */
 import type { Duplex } from 'node:stream';
 import type { Dispatcher } from 'undici';
 import type { Verdict } from '../base/verdict.ts';
 import { verdict } from '../base/verdict.ts';
 import type { RawHeaders } from './answer-head.ts';
-import { AnswerRelay, takesInterim } from './answer-relay.ts';
+import { AnswerRelay } from './answer-relay.ts';
 import { isGone, onClientClose, wasFlushed } from './client-answer.ts';
+import type { SlotOptions } from './alpn-client.ts';
 import { asksForConnection, bringsConnection } from './client-pins.ts';
 import type { ConnectBudget } from './connect-budget.ts';
 import { startConnectBudget } from './connect-budget.ts';
 import type { ForwardInput } from './dispatch.ts';
 import type { ForwardClient, ForwardResult } from './forward-contract.ts';
-import { RequestBody } from './request-body.ts';
+import { type RequestBody, requestBodyOf } from './request-body.ts';
+import { type SecondAttempt, secondAttempt } from './second-attempt.ts';
 import type { Slot } from './slot.ts';
 import { switchProtocols } from './switch-protocols.ts';
-import { failureOf, isLostConnection, isUnreachable } from './upstream-failure.ts';
+import { failureOf, isUnreachable } from './upstream-failure.ts';
 import type { Upstream, Waiter } from './upstream.ts';
 
-interface DispatchOptions extends Dispatcher.DispatchOptions {
+interface DispatchOptions extends SlotOptions {
   /** Not in undici's types: what it compares to decide whether a connection can be used again. */
   servername: string;
 }
@@ -43,13 +44,16 @@ export class Forwarding implements Dispatcher.DispatchHandler, Waiter {
   #controller: Dispatcher.DispatchController | null = null;
   #stage: 'asking' | 'answering' | 'answered' | 'tunnel' | 'settled' = 'asking';
   #heard = false;
+  /** A server said that it did not process this, or not over HTTP/2. That is believed once. */
+  #refused = false;
+  #http1 = false;
 
   constructor(input: ForwardInput, resolve: (result: ForwardResult) => void) {
     this.client = input.client;
     this.binds = bringsConnection(input.headers);
     this.#input = input;
     this.#resolve = resolve;
-    this.#body = this.#bodyOf(input);
+    this.#body = requestBodyOf(input);
     this.#relay = new AnswerRelay(input, () => this.#stop('the answer stopped in the middle'));
   }
 
@@ -140,16 +144,21 @@ export class Forwarding implements Dispatcher.DispatchHandler, Waiter {
 
   onResponseError(_: unknown, error: Error): void {
     const started = this.#controller !== null;
-    if (this.#mayTryAgain(error)) {
+    const next = this.#nextAttempt(error, started);
+    if (next === 'again' || next === 'http1') {
+      if (next === 'http1') this.#refused = this.#http1 = true;
       this.#controller = null;
       // Not at once: undici is in the middle of its own bookkeeping.
       queueMicrotask(() => this.#slot !== null && this.#dispatch(this.#slot));
       return;
     }
     const failure = failureOf(error, started, this.#at.origin);
-    // undici tells of the error first and of the connection's end afterwards.
-    if (started && this.#slot !== null) this.#slot.open = false;
+    if (started) this.#slot?.failed();
     this.#release();
+    if (next === 'elsewhere') {
+      this.#onUnprocessed(failure);
+      return;
+    }
     if (isUnreachable(error, started)) {
       this.#onUnreachable(failure);
       return;
@@ -197,17 +206,14 @@ export class Forwarding implements Dispatcher.DispatchHandler, Waiter {
     else queueMicrotask(() => this.#stage === 'asking' && this.#seek(failure));
   }
 
-  #bodyOf({ request, response, bodyPrefix, bodyLength, expectContinue, limits }: ForwardInput): RequestBody | null {
-    if (bodyLength === 'none' || bodyLength === 0) return null;
-    return new RequestBody({
-      request,
-      prefix: bodyPrefix,
-      length: bodyLength,
-      maximum: limits.maximumBody,
-      onFirstRead() {
-        if (expectContinue && takesInterim(request, response) && !response.headersSent) response.writeContinue();
-      },
-    });
+  /** The server is there, so it is asked again where there is no other. */
+  #onUnprocessed(failure: Verdict): void {
+    this.#refused = true;
+    this.#controller = null;
+    const tried = (this.#tried ??= new Set());
+    tried.add(this.#at);
+    if (this.#input.group.servers.every((server) => tried.has(server))) tried.delete(this.#at);
+    queueMicrotask(() => this.#stage === 'asking' && this.#seek(failure));
   }
 
   #dispatch(slot: Slot): void {
@@ -224,6 +230,7 @@ export class Forwarding implements Dispatcher.DispatchHandler, Waiter {
       bodyTimeout: 0,
     };
     if (upgrade !== undefined) options.upgrade = upgrade.offer.protocol;
+    if (this.#http1) options.http1 = true;
     // A backend that does not expect a body may read it as the next request. Told to close (RFC 9112 section 9.6), it must not.
     if (this.#body !== null && !methodsWithBody.has(method)) options.reset = true;
     if (!slot.open && group.servers.length > 1) this.#allow(slot);
@@ -237,17 +244,12 @@ export class Forwarding implements Dispatcher.DispatchHandler, Waiter {
     slot.patience = this.#budget.share(left > 1);
   }
 
-  /** The connection it gets is fresh, so that is the last time. */
-  #mayTryAgain(error: Error): boolean {
-    return (
-      !this.#heard &&
-      this.#stage === 'asking' &&
-      this.#body === null &&
-      this.#controller !== null &&
-      safeMethods.has(this.#input.method) &&
-      (this.#slot?.served ?? 0) > 0 &&
-      isLostConnection(error)
-    );
+  #nextAttempt(error: Error, started: boolean): SecondAttempt {
+    if (this.#heard || this.#stage !== 'asking') return 'none';
+    const { method } = this.#input;
+    const body = this.#body === null ? 'none' : this.#body.begun ? 'begun' : 'unread';
+    const served = this.#slot?.served ?? 0;
+    return secondAttempt({ error, method, started, body, served, refused: this.#refused });
   }
 
   readonly #onClientClose = (): void => {
@@ -291,7 +293,5 @@ export class Forwarding implements Dispatcher.DispatchHandler, Waiter {
   }
 }
 
-/** RFC 9110 section 9.2.1; PROPFIND, REPORT and SEARCH come with a body and are not sent twice anyway. */
-const safeMethods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS']);
 /** The methods after which undici itself keeps a connection. */
 const methodsWithBody: ReadonlySet<string> = new Set(['POST', 'PUT', 'PATCH', 'QUERY', 'PROPFIND', 'PROPPATCH']);

@@ -7,7 +7,9 @@
 import { Readable } from 'node:stream';
 import type { Verdict } from '../base/verdict.ts';
 import { verdict } from '../base/verdict.ts';
+import { takesInterim } from './answer-relay.ts';
 import { isStream } from './client-answer.ts';
+import type { ForwardInput } from './dispatch.ts';
 import type { BodyLength, ClientRequest, ClientResponse } from './forward-contract.ts';
 import type { CleanHeaders } from './sanitize.ts';
 
@@ -27,6 +29,21 @@ export function bodyLengthOf(clean: CleanHeaders, response: ClientResponse): Bod
   return clean.chunked ? 'chunked' : (clean.contentLength ?? 'none');
 }
 
+/** Null where there is none. The client is told to go on when the upstream begins to take it. */
+export function requestBodyOf(input: ForwardInput): RequestBody | null {
+  const { request, response, bodyPrefix, bodyLength, expectContinue, limits } = input;
+  if (bodyLength === 'none' || bodyLength === 0) return null;
+  return new RequestBody({
+    request,
+    prefix: bodyPrefix,
+    length: bodyLength,
+    maximum: limits.maximumBody,
+    onFirstRead() {
+      if (expectContinue && takesInterim(request, response) && !response.headersSent) response.writeContinue();
+    },
+  });
+}
+
 export class RequestBody extends Readable {
   /** Why it was broken off by us; null while it was not. */
   refusal: Verdict | null = null;
@@ -40,6 +57,11 @@ export class RequestBody extends Readable {
     this.#facts = facts;
     // Whoever reads it may have gone when it breaks; the exchange learns of it otherwise.
     this.on('error', () => {});
+  }
+
+  /** Something of it may have gone upstream. */
+  get begun(): boolean {
+    return this.#reading;
   }
 
   override _read(): void {

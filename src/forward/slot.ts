@@ -1,12 +1,14 @@
 /**
- * One connection's place: an undici `Client` that keeps at most one connection and carries one request at a time. Who may use it, and for
- * how long it stays, is decided in `slot-pool.ts`.
+ * One connection's place: it keeps at most one connection and carries one request at a time. Who may use it, and for how long it stays, is
+ * decided in `slot-pool.ts`.
  *
- * Requests travel over HTTP/1.1. undici's HTTP/2 client (8.12.4) is not used: an answer without Content-Length that is cut off by RST_STREAM
+ * Over HTTP/1.1 requests travel by an undici `Client`; where the settings offer HTTP/2 and the server takes it, by our own over node:http2
+ * (`alpn-client.ts`). undici's HTTP/2 client (8.12.4) is not used: an answer without Content-Length that is cut off by RST_STREAM
  * with NO_ERROR or CANCEL is given to us as complete, and a request that is aborted in its body is left open at the server without a reset.
  */
 import type { Socket } from 'node:net';
 import { type buildConnector, Client } from 'undici';
+import { AlpnClient, type SlotClient } from './alpn-client.ts';
 import type { OwnPlaces } from './client-pins.ts';
 import type { Connect } from './connector.ts';
 import type { UpstreamSettings } from './forward-contract.ts';
@@ -29,7 +31,7 @@ const longestIdle = 60_000;
 
 export class Slot {
   /** Only for the holder of the slot to dispatch on. */
-  readonly client: Client;
+  readonly client: SlotClient;
   /** Milliseconds that the next connection may take to be made; to be set by the holder. */
   patience: number;
   open = false;
@@ -46,47 +48,81 @@ export class Slot {
   gone = false;
   /** The connection of this moment, or the last one. */
   #socket: Socket | null = null;
+  /** Null where HTTP/2 is not offered. */
+  #alpn: AlpnClient | null = null;
 
   constructor(facts: SlotFacts) {
-    const { origin, settings, connect, events, onDisconnect } = facts;
+    const { origin, settings, connect, events, onDisconnect: onDisconnected } = facts;
     this.patience = settings.connectTimeout;
-    this.client = new Client(origin, {
+    const make = (http2: boolean, callback: buildConnector.Callback) => {
+      connect({ client: this.own?.client ?? null, patience: this.patience, http2 }, (...outcome) => {
+        [, this.#socket] = outcome;
+        callback(...outcome);
+      });
+    };
+    const { headersTimeout, bodyTimeout } = settings;
+    const http1 = new Client(origin, {
       pipelining: 1,
       allowH2: false,
       connect: (_: object, callback: buildConnector.Callback) => {
-        connect({ client: this.own?.client ?? null, patience: this.patience, http2: false }, (...outcome) => {
-          [, this.#socket] = outcome;
-          callback(...outcome);
-        });
+        const made = this.#alpn?.takeSocket() ?? null;
+        if (made === null) make(false, callback);
+        // Not at once: undici is in the middle of its own bookkeeping, and would wait for ever.
+        else queueMicrotask(() => callback(null, made));
       },
-      headersTimeout: settings.headersTimeout,
-      bodyTimeout: settings.bodyTimeout,
+      headersTimeout,
+      bodyTimeout,
       keepAliveTimeout: longestIdle,
       maxHeaderSize: maximumAnswerHead,
     });
-    this.client.on('connect', () => {
+    const onConnect = () => {
       this.open = true;
       this.served = 0;
       events.connected?.(origin);
-    });
-    this.client.on('disconnect', (_origin, _targets, error) => {
+    };
+    const onDisconnect = (error: Error) => {
       this.open = false;
       events.disconnected?.(origin, explain(error));
-      onDisconnect(this);
-    });
-    this.client.on('connectionError', (_origin, _targets, error) => {
+      onDisconnected(this);
+    };
+    const onConnectFailed = (error: Error) => {
       this.open = false;
       events.connectFailed?.(origin, explain(error));
-    });
+    };
+    http1.on('connect', onConnect);
+    http1.on('disconnect', (_origin, _targets, error) => onDisconnect(error));
+    http1.on('connectionError', (_origin, _targets, error) => onConnectFailed(error));
+    if (offersHttp2(settings)) {
+      this.#alpn = new AlpnClient({
+        ...{ origin, http1, headersTimeout, longestIdle, maximumHead: maximumAnswerHead },
+        ...{ onConnect, onDisconnect, onConnectFailed },
+        connect: (callback) => make(true, callback),
+        isBound: () => this.own !== null || this.authenticated,
+        isOpen: () => this.open,
+      });
+    }
+    this.client = this.#alpn ?? http1;
   }
 
-  /** Why the connection broke, before undici acts on it; null where it did not. */
+  /** Why the connection broke, before undici acts on it; null where it did not. HTTP/2 says itself where an answer ends. */
   get failure(): Error | null {
+    if (this.#alpn?.speaksHttp2 === true) return null;
     return this.#socket?.errored ?? null;
   }
 
   /** Ends the connection at once, with the request on it. */
   disconnect(): void {
-    this.#socket?.destroy();
+    if (this.#alpn?.speaksHttp2 === true) this.#alpn.disconnect();
+    else this.#socket?.destroy();
   }
+
+  /** A request has failed: over HTTP/1.1 with its connection, of which undici tells later. */
+  failed(): void {
+    if (this.#alpn?.speaksHttp2 !== true) this.open = false;
+  }
+}
+
+/** With the PROXY protocol a connection belongs to one client. */
+function offersHttp2({ origin, http2, proxyProtocol }: UpstreamSettings): boolean {
+  return http2 === true && origin.startsWith('https:') && proxyProtocol === undefined;
 }

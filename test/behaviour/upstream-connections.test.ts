@@ -688,7 +688,7 @@ await t.test('a Unix socket with TLS, and a client certificate of ours', async (
   t.match(await lost.result(0), { verdict: { detail: /backend.internal.test.*no such Unix socket/ } });
 });
 
-await t.test('requests travel over HTTP/1.1, also where the server would rather have HTTP/2', async (t) => {
+await t.test('without an offer requests travel over HTTP/1.1, also where the server would rather have HTTP/2', async (t) => {
   const authority = await createAuthority({ subject: 'CN=Upstream Root' });
   const issued = await authority.issue({
     subject: 'CN=b',
@@ -702,7 +702,7 @@ await t.test('requests travel over HTTP/1.1, also where the server would rather 
   });
   const origin = `https://127.0.0.1:${await listen(server)}`;
   const trust = { ca: authority.cert, serverName: 'b.example.test' };
-  const gateway = await startBareGateway({ upstream: { origin, http2: true, tls: trust } });
+  const gateway = await startBareGateway({ upstream: { origin, tls: trust } });
   t.teardown(async () => {
     await gateway.stop();
     server.close();
