@@ -101,7 +101,11 @@ const upstream = group(
   {
     servers: z.array(upstreamServer).min(1).describe('where they are; unix:path is http over a Unix socket'),
     tls: tls.optional(),
-    http2: standard(usage, 'disabled', 'offer HTTP/2 to servers with https'),
+    http2: standard(
+      usage,
+      'disabled',
+      'offer HTTP/2 to servers with https, for requests and health checks; upgrades, NTLM, Negotiate and proxyProtocol stay on HTTP/1.1',
+    ),
     proxyProtocol: maybe(
       choice(['v1', 'v2']),
       "begin connections with the client's address (PROXY protocol); each then belongs to one client. None when left out",
