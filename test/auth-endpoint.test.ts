@@ -794,6 +794,8 @@ await t.test('what was answered ends when its reason ends', { timeout: 120_000 }
     first.write('GET / HTTP/1.1\r\nHost: ');
     await once(first, 'close');
     t.match(text, /^HTTP\/1\.1 408 /);
+    const mute = net.connect(Number(to.target('grpc').split(':')[1]), '127.0.0.1');
+    await once(mute.resume(), 'close');
     const session = http2.connect(`http://${to.target('grpc')}`);
     t.teardown(() => session.destroy());
     const path = '/envoy.service.auth.v3.Authorization/Check';

@@ -101,6 +101,9 @@ function readCertificate(socket: TLSSocket): CallerCertificate | null {
   return { der: certificate.raw, authorised: socket.authorized, validUntil: certificate.validToDate.getTime() };
 }
 
+/** Milliseconds for which a caller's connection is kept without a request. */
+const longestIdle = 120_000;
+
 function serverOf(settings: CallerServerSettings, handler: CallerHandler): Server {
   const { tls, maximumHeaderBytes, maximumStreams, requestTimeout } = settings;
   const http1 = {
@@ -108,7 +111,7 @@ function serverOf(settings: CallerServerSettings, handler: CallerHandler): Serve
     headersTimeout: requestTimeout,
     requestTimeout,
     connectionsCheckingInterval: Math.max(20, Math.min(5000, Math.floor(requestTimeout / 8))),
-    keepAliveTimeout: 120_000,
+    keepAliveTimeout: longestIdle,
     requireHostHeader: false,
     insecureHTTPParser: false,
   };
@@ -133,6 +136,9 @@ function serverOf(settings: CallerServerSettings, handler: CallerHandler): Serve
   server.on('session', (session) => {
     sessions.add(session);
     session.once('close', () => sessions.delete(session));
+    // HTTP/2 knows none of the times above: who connects and says nothing would hold its place for ever.
+    session.setTimeout(requestTimeout, () => session.destroy());
+    session.once('stream', () => session.setTimeout(longestIdle));
     session.on('error', () => {});
   });
   return server.on('request', handler).on('checkContinue', handler);
