@@ -46,9 +46,10 @@ export async function check(options: CheckOptions): Promise<ExitCode> {
   if (options.json === true)
     terminal.json({ source: settings.source, ...describeRules(settings), contacts, proposedHosts: proposed });
   else report(settings, contacts, proposed);
-  const [silent] = contacts.filter(({ answers }) => !answers);
+  const [silent, ...others] = contacts.filter(({ answers }) => !answers);
+  const more = others.length === 0 ? '' : `; ${others.length} more are named above`;
   if (silent !== undefined)
-    throw new Failure(`${silent.what} does not answer as it should: ${silent.detail}`, {
+    throw new Failure(`${silent.what} does not answer as it should: ${silent.detail}${more}`, {
       code: 'not-reached',
       hint: hintFor(silent.detail),
       exitCode: 3,
@@ -59,7 +60,9 @@ export async function check(options: CheckOptions): Promise<ExitCode> {
 function hintFor(detail: string): string {
   return /credential|bind/i.test(detail)
     ? 'check dn and password under directory.domains[].bind'
-    : 'check its address, the network and that it runs; --offline checks the file alone';
+    : /certificate|TLS|socket/i.test(detail)
+      ? 'put right what is said there; --offline checks the file alone'
+      : 'check its address, the network and that it runs; --offline checks the file alone';
 }
 
 async function contactAll(settings: Settings, account: string | null): Promise<readonly Contact[]> {

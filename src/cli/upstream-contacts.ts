@@ -12,7 +12,8 @@ import type { Contact } from './check.ts';
 /** Every server of every upstream, though several locations may have connections of their own to it. */
 export async function contactUpstreams(setup: Pick<Setup, 'upstreams'>): Promise<readonly Contact[]> {
   const groups = new Map([...setup.upstreams()].map((group) => [group.name, group]));
-  const contacted = [...groups.values()].flatMap((group) =>
+  const sorted = [...groups.values()].toSorted((one, other) => (one.name < other.name ? -1 : 1));
+  const contacted = sorted.flatMap((group) =>
     group.servers.map((upstream, index) => {
       const server = group.settings.servers[index];
       return server === undefined ? Promise.resolve([]) : contactServer(group, upstream, server);
