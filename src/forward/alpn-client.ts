@@ -106,7 +106,7 @@ export class AlpnClient implements SlotClient {
       if (error !== null) {
         this.#facts.onConnectFailed(error);
         handler.onResponseError?.(inert, error);
-      } else if ('alpnProtocol' in socket && socket.alpnProtocol === 'h2') {
+      } else if (isHttp2(socket)) {
         this.#speakHttp2(socket).dispatch(options, handler);
       } else {
         this.#made = socket;
@@ -132,6 +132,11 @@ export class AlpnClient implements SlotClient {
   #endHttp2(reason: Error): void {
     this.#http2?.destroy(reason);
   }
+}
+
+/** What the handshake has agreed on. @param socket as undici gives it: undefined where none was made */
+export function isHttp2(socket: Socket | undefined): boolean {
+  return socket !== undefined && 'alpnProtocol' in socket && socket.alpnProtocol === 'h2';
 }
 
 /** Of a request that never was on a connection. */

@@ -109,10 +109,7 @@ export class Http2Exchange implements Dispatcher.DispatchController {
       if (this.#ending.whole && this.rawHeaders !== null) this.#readRest();
       else this.fail(this.#facts.explain(stream));
     });
-    if (this.#body === null) return;
-    // Before the stream has its number nothing was sent, and the body may still go elsewhere.
-    if (stream.pending) stream.once('ready', () => this.#sendBody(stream));
-    else this.#sendBody(stream);
+    if (this.#body !== null) this.#sendBody(stream, this.#body);
   }
 
   /** @returns false where nobody wants to hear more */
@@ -166,9 +163,7 @@ export class Http2Exchange implements Dispatcher.DispatchController {
     return true;
   }
 
-  #sendBody(stream: ClientHttp2Stream): void {
-    const body = this.#body;
-    if (body === null || this.#ended) return;
+  #sendBody(stream: ClientHttp2Stream, body: Readable): void {
     body.on('error', (error: Error) => this.fail(error));
     body.on('data', (piece: Buffer) => {
       if (this.#ended) return;
@@ -190,7 +185,7 @@ export class Http2Exchange implements Dispatcher.DispatchController {
   /** While the client itself is slow with its body nobody waits for the server. */
   readonly #onSilence = (): void => {
     const stream = this.#stream;
-    const sending = this.#body !== null && !this.#bodySent && stream?.pending === false && !stream.writableNeedDrain;
+    const sending = this.#body !== null && !this.#bodySent && stream?.writableNeedDrain === false;
     if (!sending) this.fail(new errors.HeadersTimeoutError());
   };
 

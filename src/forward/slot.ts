@@ -8,7 +8,7 @@
  */
 import type { Socket } from 'node:net';
 import { type buildConnector, Client } from 'undici';
-import { AlpnClient, type SlotClient } from './alpn-client.ts';
+import { AlpnClient, isHttp2, type SlotClient } from './alpn-client.ts';
 import type { OwnPlaces } from './client-pins.ts';
 import type { Connect } from './connector.ts';
 import type { UpstreamSettings } from './forward-contract.ts';
@@ -56,7 +56,9 @@ export class Slot {
     this.patience = settings.connectTimeout;
     const make = (http2: boolean, callback: buildConnector.Callback) => {
       connect({ client: this.own?.client ?? null, patience: this.patience, http2 }, (...outcome) => {
-        [, this.#socket] = outcome;
+        const [, socket] = outcome;
+        // HTTP/2 says itself where an answer ends, whatever becomes of the connection.
+        this.#socket = http2 && socket !== null && isHttp2(socket) ? null : socket;
         callback(...outcome);
       });
     };
@@ -104,9 +106,8 @@ export class Slot {
     this.client = this.#alpn ?? http1;
   }
 
-  /** Why the connection broke, before undici acts on it; null where it did not. HTTP/2 says itself where an answer ends. */
+  /** Why the connection broke, before undici acts on it; null where it did not. Null over HTTP/2. */
   get failure(): Error | null {
-    if (this.#alpn?.speaksHttp2 === true) return null;
     return this.#socket?.errored ?? null;
   }
 

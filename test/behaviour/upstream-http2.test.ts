@@ -510,26 +510,6 @@ void t.test('what may be sent once more', (t) => {
   t.end();
 });
 
-void t.test('a body that waits for its stream is not read, and may go elsewhere', async (t) => {
-  // SETTINGS_MAX_CONCURRENT_STREAMS 0: nothing may be asked.
-  const none = Buffer.from([0, 3, 0, 0, 0, 0]);
-  let said = 0;
-  const backend = await startFrameBackend(
-    t,
-    (wire, { type }) => {
-      if (type === frameType.window && said++ === 0) setTimeout(() => wire.send(goaway(0)), 100);
-    },
-    none,
-  );
-  const other = await startHttp2Backend(t, (request, response) => request.pipe(response));
-  const gateway = await gatewayTo(t, backend.origin, { others: [{ origin: other.origin }] });
-  // The first request may overtake the server's SETTINGS; by the second they are known.
-  const outcomes = [];
-  for (let count = 0; count < 2; count += 1)
-    outcomes.push(await outcomeOf(ask(gateway, { method: 'POST', body: Buffer.from('all of it') })));
-  t.ok(outcomes.includes('whole 200 9'), outcomes.join(' '));
-});
-
 void t.test('a server that wants HTTP/1.1 for a request gets it', async (t) => {
   const versions: string[] = [];
   const { gateway, backend } = await withHttp2(t, (request, response) => {
@@ -772,6 +752,10 @@ void t.test('time-outs have the names that they have over HTTP/1.1', async (t) =
       request.resume();
       const type = request.url === '/events' ? 'text/event-stream' : 'text/plain';
       if (request.url === '/head') return;
+      if (request.url === '/slow') {
+        request.on('end', () => response.end('heard'));
+        return;
+      }
       response.writeHead(200, { 'content-type': type });
       response.write('half');
       if (request.url === '/events') setTimeout(() => response.end('!'), 900);
@@ -780,6 +764,7 @@ void t.test('time-outs have the names that they have over HTTP/1.1', async (t) =
   );
   for (const [name, way] of ways) {
     t.equal(await outcomeOf(way(gateway, { path: '/head' })), 'upstreamTimeout', name);
+    await until(() => backend.sockets.size === 0); // who is silent is not asked again on the same connection
     t.equal(await outcomeOf(way(gateway, { path: '/body' })), 'broken', name);
     t.equal(await outcomeOf(way(gateway, { path: '/events' })), 'whole 200 5', name);
     const body = Buffer.from('x');
@@ -796,10 +781,10 @@ void t.test('time-outs have the names that they have over HTTP/1.1', async (t) =
   // A client that is slow with its body is no silence of the server.
   const slow = new Readable({ read() {} });
   slow.push('first');
-  const asked = outcomeOf(ask(gateway, { path: '/events', method: 'POST', body: slow }));
+  const asked = outcomeOf(ask(gateway, { path: '/slow', method: 'POST', body: slow }));
   await pause(900);
   slow.push(null);
-  t.equal(await asked, 'whole 200 5');
+  t.equal(await asked, 'whole 200 5', 'however long it takes');
   await until(() => gateway.upstream.stats.busy === 0);
   await until(() => backend.sockets.size <= 1);
 
