@@ -535,7 +535,7 @@ void t.test('settings: limits of a backend are inherited key by key from limits,
   t.match(root?.upstream.servers[0], {
     maximumQueue: 7,
     maximumConnections: 8,
-    bodyTimeout: 300_000,
+    bodyTimeout: 90_000,
     connectTimeout: 5000,
   });
   t.match(payroll?.upstream.servers[0], {

@@ -16,7 +16,9 @@ const limits = {
   maximumQueue: count(0, 1_000_000).describe('requests that wait for one; beyond: 503'),
   connectTimeout: duration(1).describe('for a connection to a backend'),
   headersTimeout: duration(1).describe('from the end of the request to the headers of the answer'),
-  bodyTimeout: duration().describe('between two pieces of an answer; 0s: no limit'),
+  bodyTimeout: duration().describe(
+    'between two pieces of an answer; 0s: no limit. limits.idleTimeout ends it in any case, streams of events excepted',
+  ),
   queueTimeout: duration(1).describe('for a connection to become free; beyond: 503'),
   tunnelTimeout: duration().describe('silence of an upgraded connection (WebSocket) that ends it; 0s: no limit'),
 };
@@ -27,7 +29,7 @@ export const upstreamLimits = group(
     maximumQueue: limits.maximumQueue.prefault(1000),
     connectTimeout: limits.connectTimeout.prefault('5s'),
     headersTimeout: limits.headersTimeout.prefault('60s'),
-    bodyTimeout: limits.bodyTimeout.prefault('5m'),
+    bodyTimeout: limits.bodyTimeout.prefault('90s'),
     queueTimeout: limits.queueTimeout.prefault('5s'),
     tunnelTimeout: limits.tunnelTimeout.prefault('5m'),
   },
