@@ -6,7 +6,9 @@ import http from 'node:http';
 import http2, { constants } from 'node:http2';
 import net from 'node:net';
 import { Readable } from 'node:stream';
+import tls from 'node:tls';
 import t, { type Test } from 'tap';
+import { Http2Client } from '../../src/forward/http2-client.ts';
 import { secondAttempt } from '../../src/forward/second-attempt.ts';
 import { brokenStream, refusedStream } from '../../src/forward/http2-failure.ts';
 import type { Answer, Ask } from '../support/bare-clients.ts';
@@ -826,6 +828,52 @@ void t.test('idle connections are closed by us, and by the server without harm',
     backend.sessions.at(-1)?.destroy();
     await until(() => gateway.upstream.stats.open === 0);
   }
+});
+
+void t.test('a server that goes away and does not leave, or takes nothing, keeps no connection open', async (t) => {
+  const backend = await startFrameBackend(
+    t,
+    (wire, { type, stream }) => {
+      if (type !== frameType.headers) return;
+      wire.send(...okAnswer(stream));
+      setTimeout(() => wire.send(goaway(stream)), 50);
+    },
+    Buffer.alloc(0),
+    { allowHalfOpen: true },
+  );
+  const gateway = await gatewayTo(t, backend.origin);
+  t.equal((await ask(gateway)).body.toString(), 'ok');
+  await until(() => gateway.upstream.stats.open === 0);
+
+  // It gives all the window there is, so that what it does not read fills the buffers of the system.
+  const stuck = await startFrameBackend(
+    t,
+    (wire, { type }) => {
+      if (type !== frameType.headers) return;
+      wire.send(frame('window', 0, 0, Buffer.from([0x7f, 0, 0, 0])));
+      wire.socket.pause();
+    },
+    Buffer.from([0, 4, 0x7f, 0xff, 0xff, 0xff]),
+  );
+  const socket = tls.connect({
+    ...{ port: Number(new URL(stuck.origin).port), host: '127.0.0.1', ALPNProtocols: ['h2'] },
+    ...{ ca: trust.ca, servername: trust.serverName },
+  });
+  await new Promise((resolve) => socket.once('secureConnect', resolve));
+  let ends = 0;
+  const onEnd = () => (ends += 1);
+  const facts = { origin: stuck.origin, headersTimeout: 0, longestIdle: 1000, maximumHead: 1000, onEnd };
+  const client = new Http2Client(socket, facts);
+  const failures: string[] = [];
+  const body = Readable.from([Buffer.alloc(40_000_000)]);
+  const onResponseError = (_: unknown, error: Error) => void failures.push(error.message);
+  client.dispatch({ method: 'POST', path: '/', headers: [], body }, { onResponseError });
+  await until(() => stuck.wires[0]?.socket.isPaused() === true);
+  await pause(100);
+  client.destroy(new Error('enough'));
+  await until(() => socket.destroyed);
+  t.strictSame(failures, ['enough']);
+  t.equal(ends, 1);
 });
 
 void t.test('a kept connection that is lost when it is used again is made anew', async (t) => {

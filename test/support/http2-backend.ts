@@ -95,9 +95,10 @@ export async function startFrameBackend(
   t: Test,
   onFrame: (wire: FrameWire, frame: Frame, connection: number) => void,
   settings: Buffer = Buffer.alloc(0),
+  options: tls.TlsOptions = {},
 ) {
   const wires: FrameWire[] = [];
-  const server = tls.createServer({ ...issued, ALPNProtocols: ['h2'] }, (socket) => {
+  const server = tls.createServer({ ...issued, ALPNProtocols: ['h2'], ...options }, (socket) => {
     const connection = wires.length;
     const wire: FrameWire = {
       socket,
