@@ -1,7 +1,7 @@
 /**
  * Live connections are judged, mapped and authorised again every `recheck`, after their accounts have been read again: one whose identity no longer holds is ended, also in
- * the middle of a stream. Not knowing ends nothing before its time: what a silent directory or revocation server means for the next
- * request is decided when it comes.
+ * the middle of a stream. Not knowing ends nothing before its time, which is the location's `maximumAge`: what a silent directory or revocation server
+ * means for the next request is decided when it comes.
  */
 import { reasonOf } from '../base/failure.ts';
 import { noSteps } from '../base/steps.ts';
@@ -99,7 +99,7 @@ async function faultOf(connection: Connection, older: readonly OlderRequest[], s
   try {
     for (const { authorised } of earned) {
       const again = await decideAgain(authorised.mapped.trusted.presented, connection, setup);
-      if (isVerdict(again) && !unknowns.has(again.code)) return again;
+      if (isVerdict(again) && (!unknowns.has(again.code) || isTooOld(authorised, setup))) return again;
     }
     for (const { presented } of older) {
       const again = await decideAgain(presented, connection, setup);
@@ -110,6 +110,13 @@ async function faultOf(connection: Connection, older: readonly OlderRequest[], s
     // A bug in a step: an identity that cannot be confirmed does not live on.
     return verdict('internalError', `unexpected: ${reasonOf(error)}`);
   }
+}
+
+/** A stream has no next request that `maximumAge` could refuse: what rests on an account that was read too long ago ends here. */
+function isTooOld({ mapped }: Outgoing['authorised'], { clock }: Setup): boolean {
+  const { maximumAge } = mapped.trusted.presented.rule.location;
+  const account = mapped.identity?.account;
+  return account !== undefined && maximumAge !== null && clock.now() - account.readAt > maximumAge;
 }
 
 /** Under the rule that the newest setup has for the place. */

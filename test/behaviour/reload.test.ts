@@ -10,7 +10,8 @@ import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import t from 'tap';
 import type { Test } from 'tap';
-import { systemClock } from '../../src/base/clock.ts';
+import type { Instant } from '../../src/base/brand.ts';
+import { systemClock, type Clock } from '../../src/base/clock.ts';
 import { systemFacilities } from '../../src/config/facilities.ts';
 import { loadConfiguration } from '../../src/config/load.ts';
 import { ask, testGateway, testLab, type TestGateway } from '../support/gateway.ts';
@@ -194,4 +195,28 @@ await t.test('reload', { timeout: 60_000 }, async (t) => {
     await to.gateway.close();
     await t.rejects(to.gateway.reload(to.settings), { code: 'ending' });
   });
+
+  await t.test(
+    'a stream ends when its account was read longer ago than maximumAge, though the directory is silent',
+    async (t) => {
+      const backend = await openBackend(t);
+      let offset = 0;
+      const clock: Clock = {
+        now: () => (Date.now() + offset) as Instant,
+        monotonic: () => performance.now() + offset,
+      };
+      const configure = (yaml: string) => `${toBackend(backend.origin)(yaml)}\nmapping: { deadline: 300ms }\n`;
+      const to = await testGateway(t, { lab, configure, facilities: { clock } });
+      const stream = await streamTo(to, '/payroll', 'alice');
+      lab.directory.faults.hold = true;
+      t.teardown(() => (lab.directory.faults.hold = false));
+      offset = 9 * 60_000;
+      t.equal(await to.gateway.recheck(), 0, 'not knowing ends nothing before');
+      t.equal(stream.ending(), 'open');
+      offset = 11 * 60_000;
+      t.equal(await to.gateway.recheck(), 1);
+      await until(() => stream.ending() === 'cut');
+      t.match(to.events.at(-1), { event: 'connection.ended', code: 'directoryUnavailable' });
+    },
+  );
 });
