@@ -6,6 +6,7 @@ import fc from 'fast-check';
 import { once } from 'node:events';
 import { connect } from 'node:http2';
 import https from 'node:https';
+import { connect as tcpConnect } from 'node:net';
 import { Writable } from 'node:stream';
 import { setImmediate as turn } from 'node:timers/promises';
 import tls from 'node:tls';
@@ -859,6 +860,9 @@ await t.test('the running gateway', { timeout: 240_000 }, async (t) => {
       t.equal(refused.status, 403, 'nor does it open another location');
     }
     t.match(await to.gateway.metrics.text(), /dsmapper_connections_total\{event="renegotiated"\} 1/);
+    const plain = tcpConnect(to.ports.upFront, '127.0.0.1', () => plain.write('GET / HTTP/1.1\r\n\r\n'));
+    await once(plain.resume(), 'close');
+    t.match(await to.gateway.metrics.text(), /dsmapper_connections_refused_total\{reason="plainHttp"\} 1/);
   });
 
   await t.test('a live connection ends when its account is disabled', async (t) => {

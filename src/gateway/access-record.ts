@@ -49,8 +49,14 @@ export function recordOf(exchange: Exchange, ending: Verdict, setup: Setup): Rea
     revocation: connection.presented === null ? null : revocationOf(exchange, ending, setup),
     cache: exchange.cache,
     ...(exchange.tunnel === null ? {} : { tunnel: tunnelOf(exchange.tunnel) }),
+    ...(isIgnoredUpgrade(exchange) ? { upgrade: 'ignored' } : {}),
     ms: exchange.timings(),
   };
+}
+
+/** Asked for, and served like any request: not listed, several protocols, or not the place for one (docs/upgrades.md). */
+function isIgnoredUpgrade({ request, rule, upgrade }: Exchange): boolean {
+  return rule !== null && upgrade === null && request.headers.upgrade !== undefined;
 }
 
 /** Written when it has ended: one line tells of the request and of what became of it. */

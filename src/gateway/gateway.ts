@@ -3,7 +3,6 @@
  * them back on `close`.
  */
 import { randomBytes } from 'node:crypto';
-import { setTimeout } from 'node:timers/promises';
 import { setAlarm } from '../base/alarm.ts';
 import type { Millis } from '../base/brand.ts';
 import type { Clock } from '../base/clock.ts';
@@ -30,18 +29,19 @@ import type { AuthEndpoints } from './auth-endpoint.ts';
 import { startAuthEndpoints } from './auth-endpoint.ts';
 import { createApp } from './app.ts';
 import { watchDirectory } from './directory-watch.ts';
+import { countOf, drain, untilZero } from './draining.ts';
 import type { ClientRequest, ClientResponse } from './exchange.ts';
 import { Exchange } from './exchange.ts';
 import { handle } from './flow.ts';
 import type { Generation } from './generations.ts';
-import { createGenerations } from './generations.ts';
+import { createGenerations, olderRequests } from './generations.ts';
 import { kdcRecord } from './kdc-event.ts';
 import type { Metrics } from './metrics.ts';
 import { createMetrics } from './metrics.ts';
+import { staplerOf } from './newest-stapler.ts';
 import type { Readiness } from './readiness.ts';
 import { drainingOf, readinessOf } from './readiness.ts';
 import { createLiveAccounts } from './live-accounts.ts';
-import type { OlderRequest } from './recheck.ts';
 import { startRecheck } from './recheck.ts';
 import { refuse } from './refusal.ts';
 import type { Settings, SyslogSettings } from './settings.ts';
@@ -133,12 +133,12 @@ export async function startGateway(
   const bindingFor = (connection: Connection, host: string): BindingSettings | null =>
     front?.bindingFor(host, connection.localAddress, connection.localPort) ?? null;
   const nextId = requestIds();
+  const monotonic = () => facilities.clock.monotonic();
+  const renegotiated = () => metrics.countConnection('renegotiated');
+  const tunnelled = (tunnel: Tunnel) => tunnels.opened(tunnel);
 
   function serve(request: ClientRequest, response: ClientResponse): void {
     const connection = connectionOf(request);
-    const monotonic = () => facilities.clock.monotonic();
-    const renegotiated = () => metrics.countConnection('renegotiated');
-    const tunnelled = (tunnel: Tunnel) => tunnels.opened(tunnel);
     const facts = { id: nextId(), connection, request, response, bindingFor, monotonic, renegotiated, tunnelled };
     void finish(new Exchange(facts), generations.enter());
   }
@@ -183,7 +183,7 @@ export async function startGateway(
       upgrade: (request, socket, head) => void app?.route(request, holdUpgrade(request, socket, head)),
       events: {
         connection: () => metrics.countConnection('accepted'),
-        refused: () => metrics.countConnection('refused'),
+        refused: (reason) => metrics.countRefusal(reason),
         tlsError: () => metrics.countConnection('tlsError'),
         closed: () => metrics.countConnection('ended'),
       },
@@ -235,10 +235,12 @@ export async function startGateway(
       await opened.replaceBindings(next.bindings);
     } catch (error) {
       await setup.close();
+      tell({ event: 'setup.refused', generation: setup.generation, detail: reasonOf(error) });
       throw error;
     }
     generations.replace(setup);
     watch(setup);
+    tell({ event: 'setup.taken', generation: setup.generation });
     await recheck.run();
   }
 
@@ -246,9 +248,12 @@ export async function startGateway(
   function watch(setup: Setup): void {
     const current = { run: async () => (setup === newest() ? recheck.run() : 0) };
     setup.revocation.onTaken(() => void current.run());
-    watchDirectory(setup, accounts, current, (record) => {
-      log.write({ time: isoText(facilities.clock.now()), ...record });
-    });
+    watchDirectory(setup, accounts, current, tell);
+  }
+
+  /** What the log tells beside requests. */
+  function tell(record: Readonly<Record<string, unknown>>): void {
+    log.write({ time: isoText(facilities.clock.now()), ...record });
   }
 
   async function closeAll(): Promise<void> {
@@ -271,29 +276,6 @@ export async function startGateway(
 
 async function begin({ revocation, principals }: Setup): Promise<void> {
   await Promise.all([revocation.start(startTimeout), principals.start(startTimeout)]);
-}
-
-/** Whether anything is stapled at all is known to a binding from its beginning; what, changes with the setup. */
-function staplerOf(binding: BindingSettings, newest: () => Setup): (() => Buffer | null) | null {
-  let of = newest();
-  let staple = of.revocation.staplerOf(binding);
-  if (staple === null) return null;
-  return () => {
-    if (of !== newest()) {
-      of = newest();
-      staple = of.revocation.staplerOf(binding);
-    }
-    return staple?.() ?? null;
-  };
-}
-
-/** Requests that were let in under an older setup and are still being served. */
-function olderRequests(inHand: ReadonlyMap<Exchange, Generation>, newest: Setup): readonly OlderRequest[] {
-  return [...inHand].flatMap(([{ connection, outgoing, rule }, { setup }]) => {
-    if (outgoing === null || rule === null || setup === newest) return [];
-    // What a connection remembers has the path of the request that earned it; here the path of each request counts.
-    return [{ connection, presented: { ...outgoing.authorised.mapped.trusted.presented, rule } }];
-  });
 }
 
 function openSyslog(
@@ -332,29 +314,4 @@ function requestIds(): () => string {
   const prefix = randomBytes(5).toString('hex');
   let count = 0;
   return () => `${prefix}-${(count += 1).toString(36)}`;
-}
-
-function countOf(items: Iterable<unknown>): number {
-  let count = 0;
-  for (const _ of items) count += 1;
-  return count;
-}
-
-/** Lets every connection finish what it is doing; idle ones end at once, also those whose handshake ends only now. */
-async function drain(front: Front, timeout: number): Promise<void> {
-  front.stopAccepting();
-  const told = new WeakSet<Connection>();
-  await untilZero(() => {
-    for (const connection of front.connections()) {
-      if (!told.has(connection)) connection.end('gently');
-      told.add(connection);
-    }
-    return countOf(front.connections());
-  }, timeout);
-}
-
-/** @param timeout milliseconds after which the rest is not waited for */
-async function untilZero(count: () => number, timeout: number): Promise<void> {
-  const deadline = performance.now() + timeout;
-  while (count() > 0 && performance.now() < deadline) await setTimeout(20);
 }

@@ -2,6 +2,8 @@
  * The setups of a running gateway: the newest, which every new request takes, and older ones that requests in hand still hold. A request
  * keeps to its end the setup it began with; an older setup is closed when the last request that holds it has ended.
  */
+import type { Exchange } from './exchange.ts';
+import type { OlderRequest } from './recheck.ts';
 import type { Setup } from './setup.ts';
 
 /** A setup and how many requests hold it. */
@@ -58,4 +60,13 @@ export function createGenerations(first: Setup): Generations {
       await Promise.all([newest.setup.close(), ...held, ...closing]);
     },
   };
+}
+
+/** Requests that were let in under an older setup and are still being served. */
+export function olderRequests(inHand: ReadonlyMap<Exchange, Generation>, newest: Setup): readonly OlderRequest[] {
+  return [...inHand].flatMap(([{ connection, outgoing, rule }, { setup }]) => {
+    if (outgoing === null || rule === null || setup === newest) return [];
+    // What a connection remembers has the path of the request that earned it; here the path of each request counts.
+    return [{ connection, presented: { ...outgoing.authorised.mapped.trusted.presented, rule } }];
+  });
 }

@@ -7,6 +7,7 @@ import type { VerdictCode } from '../base/verdict.ts';
 import { verdictCodes } from '../base/verdict.ts';
 import type { Evidence, SourceState } from '../revocation/revocation-contract.ts';
 import type { CacheOutcome, KdcEvent } from '../mapping/mapper-contract.ts';
+import type { RefusalReason } from '../tls/reception.ts';
 
 export const stages = ['rule', 'present', 'judge', 'map', 'authorise', 'dress', 'forward'] as const;
 export type Stage = (typeof stages)[number];
@@ -22,6 +23,8 @@ export interface Metrics {
   /** `connection`: the connection itself remembered. */
   countMapping(outcome: CacheOutcome | 'connection'): void;
   countConnection(event: ConnectionEvent): void;
+  /** A connection that we ended, or did not let begin. */
+  countRefusal(reason: RefusalReason): void;
   /** One certificate whose revocation was looked at. */
   countRevocationCheck(method: Evidence['method'], status: Evidence['status']): void;
   /** One attempt to fetch revocation data. */
@@ -190,6 +193,12 @@ export function createMetrics(gauges: Gauges): Metrics {
     labelNames: ['caller', 'code'],
     registers,
   });
+  const refusals = new Counter({
+    name: 'dsmapper_connections_refused_total',
+    help: 'Connections that were ended or not let begin, by reason',
+    labelNames: ['reason'],
+    registers,
+  });
   const authStrangers = new Counter({
     name: 'dsmapper_auth_strangers_total',
     help: 'Questions at auth endpoints that no caller has proved to be its own',
@@ -231,6 +240,10 @@ export function createMetrics(gauges: Gauges): Metrics {
     countSearch: () => searches.inc(),
     countMapping: (outcome) => mappings.get(outcome)?.inc(),
     countConnection: (event) => connections.get(event)?.inc(),
+    countRefusal(reason) {
+      connections.get('refused')?.inc();
+      refusals.labels(reason).inc();
+    },
     countRevocationCheck: (method, status) => checkChildren.get(`${method} ${status}`)?.inc(),
     countRevocationFetch: (kind, result) => fetches.inc({ kind, result }),
     countAuthDecision: countDecision,

@@ -167,6 +167,11 @@ await t.test('reload', { timeout: 60_000 }, async (t) => {
       { code: 'listen-failed' },
     );
     t.equal(to.gateway.setup.generation, 1);
+    t.match(to.events.at(-1), {
+      event: 'setup.refused',
+      generation: 2,
+      detail: /already in use|EADDRINUSE|cannot listen/,
+    });
     t.equal((await ask(to, 'upFront', { as: 'alice' })).status, 200);
     t.equal((await ask(to, 'http', { path: '/' })).status, 403, 'also where the listener had been closed to make room');
     await writeFile(file, before);
@@ -191,6 +196,7 @@ await t.test('reload', { timeout: 60_000 }, async (t) => {
     const to = await testGateway(t, { lab });
     await Promise.all([to.gateway.reload(to.settings), to.gateway.reload(to.settings), to.gateway.reload(to.settings)]);
     t.equal(to.gateway.setup.generation, 4);
+    t.match(to.events.at(-1), { event: 'setup.taken', generation: 4 });
     t.equal((await ask(to, 'late', { as: 'alice' })).status, 200);
     await to.gateway.close();
     await t.rejects(to.gateway.reload(to.settings), { code: 'ending' });

@@ -239,6 +239,8 @@ await t.test('what is not an upgrade here goes on as a request like others', asy
       );
       t.notOk(names.includes('upgrade') || names.includes('http2-settings'), title);
       t.ok(names.includes('x-remote-user'), title);
+      const line = await gateway.logged(/^x-request-id: (\S+)/im.exec(answer.text)?.[1]);
+      t.equal(line['upgrade'], 'ignored', 'the log tells why there was no tunnel');
     }
   }
   t.equal(
