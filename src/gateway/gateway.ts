@@ -180,7 +180,7 @@ export async function startGateway(
       bindings: settings.bindings,
       limits: settings.limits.connections,
       handler: app.route,
-      upgrade: (request, socket, head) => void app?.route(request, holdUpgrade(request, socket, head)),
+      upgrade: (request, socket, head) => app?.route(request, holdUpgrade(request, socket, head)),
       events: {
         connection: () => metrics.countConnection('accepted'),
         refused: (reason) => metrics.countRefusal(reason),

@@ -688,29 +688,32 @@ await t.test('a Unix socket with TLS, and a client certificate of ours', async (
   t.match(await lost.result(0), { verdict: { detail: /backend.internal.test.*no such Unix socket/ } });
 });
 
-await t.test('without an offer requests travel over HTTP/1.1, also where the server would rather have HTTP/2', async (t) => {
-  const authority = await createAuthority({ subject: 'CN=Upstream Root' });
-  const issued = await authority.issue({
-    subject: 'CN=b',
-    dnsNames: ['b.example.test'],
-    extendedKeyUsage: [serverAuth],
-  });
-  const seen: string[] = [];
-  const server = http2.createSecureServer({ ...issued, allowHTTP1: true }, (request, response) => {
-    seen.push(request.httpVersion);
-    response.end('ok');
-  });
-  const origin = `https://127.0.0.1:${await listen(server)}`;
-  const trust = { ca: authority.cert, serverName: 'b.example.test' };
-  const gateway = await startBareGateway({ upstream: { origin, tls: trust } });
-  t.teardown(async () => {
-    await gateway.stop();
-    server.close();
-  });
-  t.equal((await ask(gateway)).body.toString(), 'ok');
-  t.equal((await ask2(gateway.h2(), { method: 'POST', body: Buffer.from('x') })).body.toString(), 'ok');
-  t.strictSame(seen, ['1.1', '1.1']);
-});
+await t.test(
+  'without an offer requests travel over HTTP/1.1, also where the server would rather have HTTP/2',
+  async (t) => {
+    const authority = await createAuthority({ subject: 'CN=Upstream Root' });
+    const issued = await authority.issue({
+      subject: 'CN=b',
+      dnsNames: ['b.example.test'],
+      extendedKeyUsage: [serverAuth],
+    });
+    const seen: string[] = [];
+    const server = http2.createSecureServer({ ...issued, allowHTTP1: true }, (request, response) => {
+      seen.push(request.httpVersion);
+      response.end('ok');
+    });
+    const origin = `https://127.0.0.1:${await listen(server)}`;
+    const trust = { ca: authority.cert, serverName: 'b.example.test' };
+    const gateway = await startBareGateway({ upstream: { origin, tls: trust } });
+    t.teardown(async () => {
+      await gateway.stop();
+      server.close();
+    });
+    t.equal((await ask(gateway)).body.toString(), 'ok');
+    t.equal((await ask2(gateway.h2(), { method: 'POST', body: Buffer.from('x') })).body.toString(), 'ok');
+    t.strictSame(seen, ['1.1', '1.1']);
+  },
+);
 
 await t.test('what is wrong with a server’s certificate is said, with what to do', async (t) => {
   const authority = await createAuthority({ subject: 'CN=Upstream Root' });

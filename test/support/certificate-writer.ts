@@ -71,7 +71,7 @@ export function pemOf(der: Buffer): string {
 
 /** PEM of the key that belongs to a subject's name. */
 export function keyPemOf(subject: WrittenName, label = ''): string {
-  return keyOf(label, writeName(subject)).export({ type: 'pkcs8', format: 'pem' }).toString();
+  return keyOf(label, writeName(subject)).export({ type: 'pkcs8', format: 'pem' });
 }
 
 export function writeName(name: WrittenName): Buffer {
