@@ -4,7 +4,8 @@
 import { setAlarm } from '../base/alarm.ts';
 import { askHealth } from '../forward/health-check.ts';
 import type { UpstreamSettings } from '../forward/forward-contract.ts';
-import { serverLabel, type UpstreamGroup } from '../forward/upstream-group.ts';
+import { serverLabel } from '../forward/server-label.ts';
+import type { UpstreamGroup } from '../forward/upstream-group.ts';
 import type { Upstream } from '../forward/upstream.ts';
 import type { Setup } from '../gateway/setup.ts';
 import type { Contact } from './check.ts';

@@ -3,7 +3,7 @@
  */
 import { durationText } from '../base/duration.ts';
 import type { HealthCheckSettings, UpstreamGroupSettings, UpstreamSettings } from '../forward/forward-contract.ts';
-import { serverLabel } from '../forward/upstream-group.ts';
+import { serverLabel } from '../forward/server-label.ts';
 import type { Settings } from '../gateway/settings.ts';
 
 export interface UpstreamRule {

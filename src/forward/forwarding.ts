@@ -74,8 +74,8 @@ export class Forwarding implements Dispatcher.DispatchHandler, Waiter {
   }
 
   giveUp(reason: 'timeout' | 'closed'): void {
-    const { origin } = this.#at;
-    const text = reason === 'timeout' ? `no connection to ${origin} became free in time` : `${origin} is being closed`;
+    const { label } = this.#at;
+    const text = reason === 'timeout' ? `no connection to ${label} became free in time` : `${label} is being closed`;
     this.#refuse(verdict('overloaded', text));
   }
 
@@ -110,12 +110,12 @@ export class Forwarding implements Dispatcher.DispatchHandler, Waiter {
     if (upgrade === undefined) throw new Error('an upgrade that nobody asked for');
     const raw = (controller.rawHeaders ?? []) as RawHeaders;
     this.#stage = 'tunnel';
-    const { origin, settings } = this.#at;
+    const { label, settings } = this.#at;
     const onEnd = () => {
       this.#release();
       this.#settle({ kind: 'tunnelled' });
     };
-    const facts = { request: upgrade, status, raw, upstream: socket, origin, settings, answerHeaders, onEnd };
+    const facts = { request: upgrade, status, raw, upstream: socket, origin: label, settings, answerHeaders, onEnd };
     const refusal = switchProtocols(facts);
     if (refusal === null) {
       onAnswer?.(status, true);
@@ -152,7 +152,7 @@ export class Forwarding implements Dispatcher.DispatchHandler, Waiter {
       queueMicrotask(() => this.#slot !== null && this.#dispatch(this.#slot));
       return;
     }
-    const failure = failureOf(error, started, this.#at.origin);
+    const failure = failureOf(error, started, this.#at.label);
     if (started) this.#slot?.failed();
     this.#release();
     if (next === 'elsewhere') {
@@ -190,7 +190,7 @@ export class Forwarding implements Dispatcher.DispatchHandler, Waiter {
       this.#server = server;
       const entry = server.acquire(this);
       if (entry === 'accepted') return;
-      const text = entry === 'full' ? `the queue of ${server.origin} is full` : `${server.origin} is being closed`;
+      const text = entry === 'full' ? `the queue of ${server.label} is full` : `${server.label} is being closed`;
       last = verdict('overloaded', text);
       (this.#tried ??= new Set()).add(server);
     }

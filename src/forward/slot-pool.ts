@@ -10,6 +10,7 @@ import type { Clock } from '../base/clock.ts';
 import { forgetPlaces, makePlaces, type OwnPlaces, type PlaceHolder, placesOf } from './client-pins.ts';
 import { type Connect, createConnect } from './connector.ts';
 import type { ForwardClient, UpstreamSettings } from './forward-contract.ts';
+import { serverLabel } from './server-label.ts';
 import { Slot, type SlotFacts } from './slot.ts';
 import { explain } from './upstream-failure.ts';
 import type { Upstream, UpstreamEvents, UpstreamStats, Waiter } from './upstream.ts';
@@ -20,6 +21,7 @@ const idleTimeout = 4000;
 
 export class SlotPool implements Upstream, PlaceHolder {
   readonly origin: string;
+  readonly label: string;
   readonly serverName: string;
   readonly settings: UpstreamSettings;
   readonly #clock: Pick<Clock, 'monotonic'>;
@@ -41,6 +43,7 @@ export class SlotPool implements Upstream, PlaceHolder {
   constructor(settings: UpstreamSettings, events: UpstreamEvents, clock: Pick<Clock, 'monotonic'>) {
     const url = new URL(settings.origin);
     this.origin = url.origin;
+    this.label = serverLabel(settings);
     this.serverName = settings.tls?.serverName ?? url.hostname;
     this.settings = settings;
     this.#clock = clock;

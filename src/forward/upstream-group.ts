@@ -5,8 +5,9 @@
  */
 import { setAlarm } from '../base/alarm.ts';
 import { systemClock } from '../base/clock.ts';
-import type { UpstreamGroupSettings, UpstreamSettings } from './forward-contract.ts';
+import type { UpstreamGroupSettings } from './forward-contract.ts';
 import { ServerHealth, type HealthMeans } from './server-health.ts';
+import { serverLabel } from './server-label.ts';
 import { createUpstream, type Upstream, type UpstreamEvents } from './upstream.ts';
 
 export interface ServerState {
@@ -53,11 +54,6 @@ export function createUpstreamGroup(
   means: GroupMeans = systemMeans,
 ): UpstreamGroup {
   return new Group(settings, events, means);
-}
-
-/** How messages call a server: its origin, or `unix:` and the path of its socket. */
-export function serverLabel({ origin, socketPath }: Pick<UpstreamSettings, 'origin' | 'socketPath'>): string {
-  return socketPath === undefined ? origin : `unix:${socketPath}`;
 }
 
 class Group implements UpstreamGroup {

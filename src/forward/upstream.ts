@@ -43,6 +43,8 @@ export interface Waiter {
 
 export interface Upstream {
   readonly origin: string;
+  /** As messages call it. */
+  readonly label: string;
   readonly settings: UpstreamSettings;
   /** Constant SNI for undici, which would otherwise take the client's Host and reconnect whenever it changes. */
   readonly serverName: string;

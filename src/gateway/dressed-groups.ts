@@ -105,13 +105,15 @@ export function createGroupNames(
       else missing.push(sid);
     }
     if (missing.length > 0) waiting.set(ask(missing), missing);
-    for (const [question, wanted] of waiting) {
-      const answer = await question;
+    // All at once: a question that fails while another is waited for would be nobody's.
+    const answers = await Promise.all(
+      [...waiting].map(async ([question, wanted]) => ({ answer: await question, wanted })),
+    );
+    for (const { answer, wanted } of answers)
       for (const sid of wanted) {
         const name = answer.get(sid);
         if (name !== undefined) names.set(sid, name);
       }
-    }
     return names;
   };
 

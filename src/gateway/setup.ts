@@ -47,7 +47,7 @@ export interface Setup {
   readonly assertions: AssertionSigner | null;
   upstreamOf(location: LocationSettings): UpstreamGroup;
   upstreams(): Iterable<UpstreamGroup>;
-  /** No new request will come: what only those need, health checks, ends. */
+  /** No new request will come: what only those need, health checks and the making of keys, ends. */
   retire(): void;
   close(): Promise<void>;
 }
@@ -132,6 +132,8 @@ export function createSetup(settings: Settings, generation: number, facilities: 
     upstreams: () => upstreams.values(),
     retire() {
       for (const upstream of upstreams.values()) upstream.unwatch();
+      // The newest setup looks after the keys by its own terms.
+      assertions?.close();
     },
     async close() {
       assertions?.close();

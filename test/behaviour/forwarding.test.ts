@@ -146,6 +146,7 @@ await t.test('what undici refuses after all is an internal error and costs no co
   }
   const refusing = (upstream: Upstream): Upstream => ({
     origin: upstream.origin,
+    label: upstream.label,
     settings: upstream.settings,
     serverName: upstream.serverName,
     stats: upstream.stats,
