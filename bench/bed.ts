@@ -2,7 +2,6 @@
  * Everything a bench runs against: directory and backend, the gateway in a process of its own, nginx beside it where it is installed.
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Authority } from '../src/lab/authority.ts';
@@ -18,6 +17,7 @@ import { nginxInstalled, startNginx } from './nginx.ts';
 import { preparePopulation } from './population.ts';
 import { run, runScript } from './processes.ts';
 import type { Scenario } from './scenarios.ts';
+import { freePort } from './ports.ts';
 
 /** Something that serves, whose CPU is measured. */
 export interface Server {
@@ -156,16 +156,4 @@ function writeLists(folder: string, authorities: readonly Authority[]): string {
     return file;
   });
   return `\nrevocation: { mode: online, maximumCrlSize: 256MiB, crls: [${files.map((file) => `"file:${file}"`).join(', ')}] }\n`;
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      const port = typeof address === 'object' && address !== null ? address.port : 0;
-      server.close(() => resolve(port));
-    });
-  });
 }

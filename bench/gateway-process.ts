@@ -3,7 +3,6 @@
  */
 import { spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { configurationText } from '../src/cli/lab-configuration.ts';
@@ -13,6 +12,7 @@ import { preparePki } from '../src/lab/pki.ts';
 import type { Population } from './population.ts';
 import { preparePopulation } from './population.ts';
 import { run } from './processes.ts';
+import { freePort } from './ports.ts';
 
 export interface GatewayProcess {
   readonly pid: number;
@@ -99,16 +99,4 @@ export function residentOctets(pid: number): number {
     return Number(line?.[1]) * 1024;
   }
   return Number(spawnSync('ps', ['-o', 'rss=', '-p', String(pid)], { encoding: 'utf8' }).stdout) * 1024;
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      const port = typeof address === 'object' && address !== null ? address.port : 0;
-      server.close(() => resolve(port));
-    });
-  });
 }

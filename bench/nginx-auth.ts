@@ -15,10 +15,10 @@ import { certificateOf, labBind, labDomain, labEntries } from '../src/lab/accoun
 import { startDirectoryServer } from '../src/lab/directory-server.ts';
 import { preparePki } from '../src/lab/pki.ts';
 import { pemText } from '../src/x509/pem.ts';
-import { accepts, freePort } from '../test/support/processes.ts';
 import { makeIdentities } from './identities.ts';
 import type { LoadResult, LoadSettings } from './load.ts';
 import { startNginx } from './nginx.ts';
+import { accepts, freePort } from './ports.ts';
 import { cpuSeconds, run, runScript } from './processes.ts';
 import { median, medianInterval } from './statistics.ts';
 
@@ -42,7 +42,7 @@ const directory = await startDirectoryServer({
 });
 const backend = runScript('load', 'backend.ts', {});
 const backendPort = ((await backend.ready) as { readonly port: number }).port;
-const port = () => freePort('127.0.0.1');
+const port = () => freePort();
 const ports = { late: await port(), upFront: await port(), http: await port(), admin: await port() };
 const gateway = await startGateway();
 const plainPort = await port();
@@ -159,7 +159,7 @@ http { access_log ${own}/access.log; keepalive_requests 1000000; ${temporary.joi
   writeFileSync(join(own, 'nginx.conf'), frame);
   const child = run('server', ['nginx', '-p', own, '-c', join(own, 'nginx.conf'), '-e', join(own, 'error.log')]);
   child.ready.catch(() => {});
-  for (let tries = 0; tries < 250 && !(await accepts('127.0.0.1', askingPort)); tries += 1)
+  for (let tries = 0; tries < 250 && !(await accepts(askingPort)); tries += 1)
     await new Promise((done) => setTimeout(done, 20));
   return child;
 }
