@@ -59,6 +59,7 @@ void t.test('an instant is written as JavaScript writes it, however near the one
       ),
     ),
   );
+  for (const instant of [-1, -0.5, -1]) t.equal(isoText(instant as Instant), new Date(instant).toISOString());
   t.equal(isoText(Number.NaN as Instant), 'invalid date');
   t.equal(isoText(8.65e15 as Instant), 'invalid date');
 });

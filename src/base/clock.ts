@@ -23,7 +23,8 @@ export function isoText(instant: Instant): string {
   const date = new Date(instant);
   if (Number.isNaN(date.getTime())) return 'invalid date';
   const text = date.toISOString();
-  [lastSecond, lastPrefix] = [second, text.slice(0, -4)];
+  // Fractions are cut towards 1970, and may come from another second than theirs.
+  if (Number.isInteger(instant)) [lastSecond, lastPrefix] = [second, text.slice(0, -4)];
   return text;
 }
 
