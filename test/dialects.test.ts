@@ -361,8 +361,8 @@ function safe(headers: FlatHeaders): FlatHeaders {
   return headers;
 }
 
-await t.test('400 hostile certificates come back from every certificate dialect', async (t) => {
-  everyTime(t, 400, (random) => {
+await t.test('10,000 hostile certificates come back from every certificate dialect', async (t) => {
+  everyTime(t, 10_000, (random) => {
     const facts = hostileCertificate(random);
     const der = writeCertificate(facts);
     const leaf: Certificate = parsed(der);
